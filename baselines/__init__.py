@@ -1,0 +1,1 @@
+"""Methods under test, each a folder with `method.toml` and `drive.py`, run in an environment of its own."""

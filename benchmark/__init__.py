@@ -1,0 +1,1 @@
+"""Scores generated videos against reference clips and writes leaderboard tables."""

@@ -1,0 +1,1 @@
+"""What the data is and how work on it runs: manifests, media, coefficients, shards. Imports no other package here."""

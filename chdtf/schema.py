@@ -1,0 +1,76 @@
+"""Columns and units of every table, and the version that readers check.
+
+Axis names: T frames, S samples, K coefficients, L landmarks. Pixels are pixels of the 256x256 clip unless a name says
+otherwise; boxes are fractions of the source frame.
+"""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from chdtf.errors import UserError
+
+SCHEMA_VERSION = 1
+
+FPS = 25
+SAMPLE_RATE_HZ = 16_000
+SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // FPS  # 640
+FRAME_SIZE_PX = 256
+NUM_VERTICES = 468
+NUM_LANDMARKS = 478  # 468 mesh vertices and 2 x 5 iris points
+NUM_EXPRESSION = 64  # N of the paper
+
+SPLITS = ("train", "val", "test")
+
+MANIFEST = pa.schema(
+    [
+        pa.field("video_id", pa.string(), nullable=False),
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("start_s", pa.float64()),  # null: from the beginning
+        pa.field("end_s", pa.float64()),  # null: to the end
+        pa.field("speaker_id", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),  # BCP 47, "und" when unknown
+        pa.field("license", pa.string(), nullable=False),
+        pa.field("split", pa.string()),  # null: by hash of the speaker
+        pa.field("crop", pa.list_(pa.float64(), 4)),  # x0, y0, x1, y1 as fractions of the frame; null: track the face
+        pa.field("sha256", pa.string()),
+    ]
+)
+
+OUTCOME = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("error", pa.string()),  # may pass: the next run tries again
+        pa.field("reject", pa.string()),  # a decision, with a short stable word first
+    ]
+)
+
+
+def frames_of(width: int, value: pa.DataType | None = None) -> pa.DataType:
+    """Type of a (T, width) array column: a list of T fixed-size lists, float32 unless said otherwise."""
+    return pa.list_(pa.list_(value or pa.float32(), width))
+
+
+COEFFS = pa.schema(
+    [
+        pa.field("face_model", pa.string()),
+        pa.field("face_model_hash", pa.string()),
+        pa.field("fitter", pa.string()),
+        pa.field("fitter_version", pa.int32()),
+        pa.field("identity", pa.list_(pa.float32(), NUM_VERTICES * 3)),  # (468, 3) mean face, model units
+        pa.field("expression", frames_of(NUM_EXPRESSION)),  # (T, 64), in standard deviations of the basis
+        pa.field("rotation", frames_of(3)),  # (T, 3) rotation vector, radians
+        pa.field("translation", frames_of(3)),  # (T, 3) px
+        pa.field("scale", pa.list_(pa.float32())),  # (T,) px per model unit
+        pa.field("valid", pa.list_(pa.bool_())),  # (T,) false where the face was not found; values there are 0
+        pa.field("fit_error_px", pa.float32()),  # mean distance of fitted and tracked vertices, x and y
+    ]
+)
+
+
+def check_version(found: object, where: Path, rebuild: str) -> None:
+    """Raise `UserError` unless data at `where` was made by this schema version; `rebuild` is the command to run."""
+    if str(found) != str(SCHEMA_VERSION):
+        raise UserError(
+            f"{where}: made by schema version {found}, this version reads {SCHEMA_VERSION}; rebuild it with: {rebuild}"
+        )

@@ -1,0 +1,1 @@
+"""Renderers: a source image and a sequence of coefficients become frames."""

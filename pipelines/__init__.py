@@ -1,0 +1,1 @@
+"""Turns a manifest into published shards: stages, their order, and publishing."""
