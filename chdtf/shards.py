@@ -57,6 +57,8 @@ class Stage(Protocol):
     version: ClassVar[int]
     adds: ClassVar[pa.Schema]  # columns that it adds; a name that exists already is replaced
 
+    def __hash__(self) -> int: ...
+
     def load(self) -> Any:
         """Load what `apply` needs (a detector, a network); once per worker and configuration."""
         ...
