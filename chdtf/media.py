@@ -246,6 +246,23 @@ def write_video(
     return count
 
 
+def replace_audio(source: Path, target: Path, waveform: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> None:
+    """Write the video stream of `source`, packet by packet (not encoded again), with a new mono float32 sound."""
+    with (
+        atomic_path(target) as temporary,
+        av.open(str(source)) as given,
+        av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container,
+    ):
+        video_in = given.streams.video[0]
+        video = container.add_stream_from_template(video_in)
+        audio = container.add_stream("aac", rate=rate_hz, layout="mono", options={"b": "96000"})
+        for packet in given.demux(video_in):
+            if packet.dts is not None:
+                packet.stream = video
+                container.mux(packet)
+        _mux_audio(container, audio, waveform, rate_hz)
+
+
 def _mux_audio(container: Any, stream: Any, waveform: np.ndarray, rate_hz: int) -> None:
     samples = np.ascontiguousarray(waveform, dtype=np.float32)
     for begin in range(0, len(samples), 1024):

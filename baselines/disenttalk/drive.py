@@ -1,0 +1,27 @@
+"""The reference model with its committed checkpoint: one image and speech in, a 256x256 video out."""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+
+from chdtf.media import read_waveform, write_video
+from disenttalk_ref.sample import Generator
+
+
+def main(job_file: Path) -> None:
+    """Write one generated video for every item."""
+    job = json.loads(job_file.read_text(encoding="utf-8"))
+    generator = Generator()
+    for item in job["items"]:
+        image = cv2.cvtColor(cv2.imread(item["image"]), cv2.COLOR_BGR2RGB)
+        waveform = read_waveform(Path(item["audio"]))
+        if waveform is None:
+            raise ValueError(f"{item['audio']}: no sound")
+        frames = generator.frames(image, waveform, item["num_frames"], item["seed"])
+        write_video(Path(item["output"]), frames, waveform, metadata={"comment": "synthetic: DisentTalk reference"})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

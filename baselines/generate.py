@@ -1,0 +1,159 @@
+"""job.json -> a method's own process -> verified videos. Every method, ours included, goes through this door."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+
+from baselines.method import REPOSITORY, Method
+from chdtf.clip import Clip
+from chdtf.errors import Reject
+from chdtf.files import atomic_path, sha256_file, write_text
+from chdtf.media import probe
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """What a method gets for one clip: a source image, speech, and the reference video for video-driven methods."""
+
+    clip_id: str
+    image: Path  # PNG, 256x256, the clip's first frame
+    audio: Path  # WAV, 16 kHz mono
+    video: Path  # mp4, the reference clip
+    num_frames: int
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Generated:
+    """One clip's outcome: a video, or the reason why there is none."""
+
+    clip_id: str
+    path: Path | None
+    reason: str | None
+    seconds: float  # the method's process time spread over the clips of its job; 0 when kept from an earlier run
+
+
+def stage_inputs(clips: Sequence[Clip], folder: Path) -> list[Item]:
+    """Write every clip's image, speech and reference video below `folder`, once."""
+    items = []
+    for clip in clips:
+        image, audio, video = (folder / f"{clip.clip_id}{suffix}" for suffix in (".png", ".wav", ".mp4"))
+        if not video.exists():
+            clip.write_video(video)
+        if not audio.exists():
+            clip.write_audio(audio)
+        if not image.exists():
+            with atomic_path(image) as temporary:
+                cv2.imwrite(str(temporary), cv2.cvtColor(clip.frames()[0], cv2.COLOR_RGB2BGR))
+        seed = int.from_bytes(hashlib.sha256(clip.clip_id.encode()).digest()[:4], "big")
+        items.append(Item(clip.clip_id, image, audio, video, clip.num_frames, seed))
+    return items
+
+
+def _item_fingerprint(method_fingerprint: str, item: Item) -> str:
+    parts = [method_fingerprint, *(sha256_file(path) for path in (item.image, item.audio, item.video)), str(item.seed)]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def _is_made(output: Path, fingerprint: str) -> bool:
+    side = output.with_suffix(".json")
+    if not (output.exists() and side.exists()):
+        return False
+    made = json.loads(side.read_text(encoding="utf-8"))
+    return bool(made.get("fingerprint") == fingerprint and made.get("bytes") == output.stat().st_size)
+
+
+def generate(method: Method, items: Sequence[Item], folder: Path, progress: Progress) -> list[Generated]:
+    """Make `folder/<clip_id>.mp4` for every item; what an earlier run made with the same inputs is kept.
+
+    A method that crashes, hangs or writes nothing costs its own clips: they come back with a reason.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    own = method.fingerprint()
+    wanted = {item.clip_id: _item_fingerprint(own, item) for item in items}
+    outputs = {item.clip_id: folder / f"{item.clip_id}.mp4" for item in items}
+    todo = [item for item in items if not _is_made(outputs[item.clip_id], wanted[item.clip_id])]
+    for item in todo:
+        outputs[item.clip_id].unlink(missing_ok=True)
+    trouble, seconds = _run(method, todo, outputs, folder, progress) if todo else ("", 0.0)
+    results = []
+    share = seconds / len(todo) if todo else 0.0
+    for item in items:
+        output = outputs[item.clip_id]
+        is_new = item in todo
+        reason = _verify(output, trouble) if is_new else None
+        if is_new and reason is None:
+            side = {"fingerprint": wanted[item.clip_id], "bytes": output.stat().st_size, "sha256": sha256_file(output)}
+            write_text(output.with_suffix(".json"), json.dumps(side) + "\n")
+        results.append(Generated(item.clip_id, None if reason else output, reason, share if is_new else 0.0))
+    return results
+
+
+def _verify(output: Path, trouble: str) -> str | None:
+    if not output.exists():
+        return f"no_output: {trouble or 'the method ended well and wrote nothing'}"
+    try:
+        probe(output)
+    except Reject as error:
+        return str(error)
+    return None
+
+
+def _run(
+    method: Method, items: Sequence[Item], outputs: dict[str, Path], folder: Path, progress: Progress
+) -> tuple[str, float]:
+    """Run the method's process over all items; returns what went wrong ("" when nothing did) and the seconds."""
+    job = {
+        "fps": method.fps,
+        "items": [
+            {
+                **{k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(item).items()},
+                "output": str(outputs[item.clip_id]),
+            }
+            for item in items
+        ],
+    }
+    job_file, log_file = folder / "job.json", folder / "log.txt"
+    write_text(job_file, json.dumps(job, indent=1))
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+    started = time.monotonic()
+    with log_file.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, str(method.driver), str(job_file)],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            while process.poll() is None:
+                done = sum(path.exists() for path in outputs.values())
+                progress(done, len(outputs), method.name)
+                if time.monotonic() - started > method.timeout_s:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    return f"timed out after {method.timeout_s:g} s; see {log_file}", time.monotonic() - started
+                time.sleep(0.1)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+    progress(len(outputs), len(outputs), method.name)
+    trouble = f"exit status {process.returncode}; see {log_file}" if process.returncode else ""
+    if trouble:
+        log.warning("method %s: %s", method.name, trouble)
+    return trouble, time.monotonic() - started

@@ -1,0 +1,85 @@
+"""Method: what a folder below `baselines/` says of itself in `method.toml`. The folder is the registry."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from chdtf.errors import UserError
+from chdtf.files import sha256_file
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = Path(__file__).resolve().parent
+REPOSITORY = FOLDER.parent
+ROLES = ("reference", "method", "control")
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One method under test, or a control. Fields are the keys of `method.toml`; `name` is the folder's."""
+
+    name: str
+    label: str
+    role: str  # reference (ground truth), method, or control
+    paper: str
+    upstream: str
+    revision: str
+    license: str
+    input: str  # image: one frame and speech; video: the whole clip
+    eye_blink: str  # generated, from reference, or none
+    fps: float = 25.0
+    size_px: int = 256
+    geometry: str = "same_frame"  # where its face lies against the reference frame's
+    frame_offset: int = 0  # source frame that its first output frame shows
+    audio: str = "original"  # what sync metrics hear: the clip's own sound, or that of the method's file ("own")
+    files: tuple[str, ...] = ()  # files of the repository that determine its output; part of the fingerprint
+    timeout_s: float = 3600.0
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        for field, allowed in (("role", ROLES), ("input", ("image", "video")), ("audio", ("original", "own"))):
+            if getattr(self, field) not in allowed:
+                raise UserError(f"baselines/{self.name}/method.toml: {field} = {getattr(self, field)!r}, not {allowed}")
+
+    @property
+    def driver(self) -> Path:
+        """The script that makes this method's videos from a `job.json`."""
+        return FOLDER / self.name / "drive.py"
+
+    def fingerprint(self) -> str:
+        """Hash of what determines the method's output besides its input: settings, driver, named files."""
+        named = {}
+        for name in self.files:
+            path = REPOSITORY / name
+            if not path.is_file():
+                raise UserError(f"{path}: needed by method {self.name} and not there")
+            named[name] = sha256_file(path)
+        text = json.dumps([dataclasses.asdict(self), sha256_file(self.driver), named], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def method_names() -> list[str]:
+    """All methods, in alphabetical order."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/method.toml"))
+
+
+def load_method(name: str) -> Method:
+    """Read one method. Raises `UserError` for an unknown name (with the nearest) or a malformed file."""
+    path = FOLDER / name / "method.toml"
+    names = method_names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names
+        raise UserError(f"unknown method {name!r}; did you mean {', '.join(near)}? All: {', '.join(names)}")
+    try:
+        fields: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        fields["files"] = tuple(fields.get("files", ()))
+        return Method(name=name, **fields)
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise UserError(f"{path}: {error}") from error
