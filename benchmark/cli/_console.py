@@ -1,0 +1,43 @@
+"""What the verbs share: output lines and progress bars."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+def say(text: str = "") -> None:
+    """A line of the command's result, on stdout."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class Report:
+    """Adapts a progress bar to the (done, total, what) callback that the packages below take."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None)
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """Show that `done` of `total` are finished, the last of them `what`."""
+        self._bar.update(self._task, completed=done, total=total, description=what)
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Report]:
+    """A progress bar on stderr for one long step; a plain line where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"{title} ...", highlight=False)
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield Report(bar)
