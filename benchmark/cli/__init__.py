@@ -1,8 +1,8 @@
 """`disentbench`: build talking-face datasets, run methods on them, score them alike.
 
-The folder is the registry: `run.py` is the verb `run`, `manifest_from_folder.py` the verb `manifest from-folder`; a module holds a
-frozen dataclass `Command` whose fields are the flags. These modules are the only ones that may import every package.
-A verb's module is imported when it is called, so that help is instant.
+The folder is the registry: `run.py` is the verb `run`, `manifest_from_folder.py` the verb `manifest from-folder`; a
+module holds a frozen dataclass `Command` whose fields are the flags. Only these modules may import every package. A
+verb's module is imported when it is called, so that help is instant.
 """
 
 import ast
