@@ -1,0 +1,112 @@
+"""What lies behind the openings of the face: soft-edged openings, and the source's own texture behind them."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_OVERSAMPLING = 4
+_BITS = 4
+
+
+@dataclass(frozen=True)
+class Box:
+    """Pixels x0 <= x < x1, y0 <= y < y1 of an image."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @classmethod
+    def around(cls, points: np.ndarray, margin_px: float, height: int, width: int) -> "Box":
+        """The box of (N, 2) points with a margin, cut to the image; it may be empty."""
+        low = np.floor(points.min(0) - margin_px).astype(int)
+        high = np.ceil(points.max(0) + margin_px).astype(int) + 1
+        x0, y0 = (int(v) for v in np.maximum(low, 0))
+        return cls(x0, y0, max(x0, min(int(high[0]), width)), max(y0, min(int(high[1]), height)))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel is inside."""
+        return self.x1 <= self.x0 or self.y1 <= self.y0
+
+    def of(self, image: np.ndarray) -> np.ndarray:
+        """View of the box in an image (H, W, ...)."""
+        return image[self.y0 : self.y1, self.x0 : self.x1]
+
+    def grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pixel centres x, y: float32 (h, w) each."""
+        x, y = np.meshgrid(np.arange(self.x0, self.x1, dtype=np.float32), np.arange(self.y0, self.y1, dtype=np.float32))
+        return x, y
+
+
+def smooth_curve(points: np.ndarray, steps: int = 4) -> np.ndarray:
+    """A Catmull-Rom curve through (N, 2) points, `steps` pieces between neighbours: ((N - 1) * steps + 1, 2)."""
+    padded = np.vstack([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+    p0, p1, p2, p3 = (padded[k : len(padded) - 3 + k, None] for k in range(4))
+    t = (np.arange(steps) / steps)[None, :, None]
+    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
+    return np.vstack([curve.reshape(-1, points.shape[1]), points[-1:]])
+
+
+def soft_polygon(upper: np.ndarray, lower: np.ndarray, box: Box) -> np.ndarray:
+    """Coverage in [0, 1], float32 (h, w), of the opening between two curves (N, 2) that share their ends."""
+    k = _OVERSAMPLING
+    canvas = np.zeros(((box.y1 - box.y0) * k, (box.x1 - box.x0) * k), np.uint8)
+    outline = np.vstack([upper, lower[::-1]])
+    scaled = ((outline - (box.x0, box.y0) + 0.5) * k - 0.5) * (1 << _BITS)
+    cv2.fillPoly(canvas, [np.round(scaled).astype(np.int32)], 255, shift=_BITS)
+    small = cv2.resize(canvas, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / 255
+
+
+def soft_line(curve: np.ndarray, strength: np.ndarray, width_px: float, box: Box) -> np.ndarray:
+    """A soft line of given strength in [0, 1] along a curve (N, 2): float32 (h, w)."""
+    k = _OVERSAMPLING
+    canvas = np.zeros(((box.y1 - box.y0) * k, (box.x1 - box.x0) * k), np.uint8)
+    scaled = np.round(((curve - (box.x0, box.y0) + 0.5) * k - 0.5) * (1 << _BITS)).astype(np.int32)
+    thick = max(1, round(width_px * k))
+    for start, end, value in zip(scaled[:-1], scaled[1:], strength[:-1], strict=True):
+        cv2.line(canvas, start.tolist(), end.tolist(), float(round(255 * float(value))), thick, cv2.LINE_8, _BITS)
+    small = cv2.resize(canvas, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA)
+    soft: np.ndarray = cv2.GaussianBlur(small, (0, 0), max(0.5, 0.4 * width_px)).astype(np.float32) / 255
+    return soft
+
+
+def blend(image: np.ndarray, layer: np.ndarray, alpha: np.ndarray, box: Box) -> None:
+    """Lay float32 (h, w, 3) over the box of a uint8 image, in place."""
+    view = box.of(image)
+    under = view.astype(np.float32)
+    view[:] = np.clip(np.rint(under + (layer - under) * alpha[..., None]), 0, 255).astype(np.uint8)
+
+
+class Plate:
+    """The source's texture inside an opening, carried on beyond it, to be seen through another opening."""
+
+    def __init__(self, image: np.ndarray, upper: np.ndarray, lower: np.ndarray, reach_px: float) -> None:
+        """`image` uint8 (H, W, 3); the opening lies between two curves (N, 2); `reach_px`: how far to carry it on."""
+        height, width = image.shape[:2]
+        self.box = Box.around(np.vstack([upper, lower]), reach_px, height, width)
+        cover = soft_polygon(upper, lower, self.box)
+        crop = self.box.of(image)
+        # beyond half a pixel outside, lids or lips begin: fill from inside
+        fill = (cv2.GaussianBlur(cover, (0, 0), 0.6) < 0.12).astype(np.uint8)
+        if fill.all():
+            fill[:] = 0
+        self.texture: np.ndarray = cv2.inpaint(np.ascontiguousarray(crop), fill, 3, cv2.INPAINT_TELEA)
+
+    def sample(self, box: Box, affine: np.ndarray) -> np.ndarray:
+        """The plate under an affine motion source -> target (2, 3), seen in a target box: float32 (h, w, 3)."""
+        shift = np.array([[1, 0, -self.box.x0], [0, 1, -self.box.y0], [0, 0, 1.0]])
+        there = np.vstack([affine, [0, 0, 1]])
+        here = np.array([[1, 0, box.x0], [0, 1, box.y0], [0, 0, 1.0]])
+        inverse = (shift @ np.linalg.inv(there) @ here)[:2]
+        warped = cv2.warpAffine(
+            self.texture,
+            inverse,
+            (box.x1 - box.x0, box.y1 - box.y0),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return warped.astype(np.float32)
