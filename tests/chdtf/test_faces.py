@@ -9,7 +9,7 @@ from chdtf import faces
 
 def test_ear_and_mouth_opening_have_their_definitions() -> None:
     landmarks = np.zeros((2, 478, 3), np.float32)
-    for p1, p2, p3, p4, p5, p6 in (faces.RIGHT_EAR, faces.LEFT_EAR):
+    for _, p2, p3, p4, p5, p6 in (faces.RIGHT_EAR, faces.LEFT_EAR):
         landmarks[:, p4, 0] = 10
         for upper, x in ((p2, 3), (p3, 7)):
             landmarks[:, upper] = (x, 2, 99)  # depth must not count

@@ -1,0 +1,117 @@
+"""The door that every method goes through: verified, resumed, never fatal."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines.generate import Item, generate
+from baselines.method import Method, load_method
+from chdtf import media
+from chdtf.files import write_text
+
+
+def quiet(done: int, total: int, what: str) -> None:
+    """No progress."""
+
+
+@pytest.fixture
+def items(tmp_path: Path) -> list[Item]:
+    """Two tiny clips, staged."""
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    made = []
+    for number, clip_id in enumerate(("a_000", "b_000")):
+        rng = np.random.default_rng(number)
+        frames = [rng.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(30)]
+        waveform = (0.1 * rng.standard_normal(30 * 640)).astype(np.float32)
+        media.write_video(folder / f"{clip_id}.mp4", frames, waveform)
+        (folder / f"{clip_id}.wav").write_bytes(media.encode_audio(waveform, codec="wav"))
+        import cv2
+
+        cv2.imwrite(str(folder / f"{clip_id}.png"), frames[0])
+        paths = (folder / f"{clip_id}{suffix}" for suffix in (".png", ".wav", ".mp4"))
+        made.append(Item(clip_id, *paths, num_frames=30, seed=number))
+    return made
+
+
+def written_method(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str, **fields: object) -> Method:
+    """A method whose driver is `code`."""
+    monkeypatch.setattr("baselines.method.FOLDER", folder)
+    write_text(folder / "odd" / "drive.py", code)
+    return dataclasses.replace(load_gt(), name="odd", **fields)  # type: ignore[arg-type]
+
+
+def load_gt() -> Method:
+    """Any valid method to start from."""
+    fields = {"label": "x", "role": "method", "paper": "x", "upstream": "x", "revision": "1", "license": "x"}
+    return Method(name="gt", input="video", eye_blink="none", **fields)  # type: ignore[arg-type]
+
+
+def test_ground_truth_is_the_reference_and_shifted_sound_changes_only_sound(tmp_path: Path, items: list[Item]) -> None:
+    for item, made in zip(items, generate(load_method("gt"), items, tmp_path / "gt", quiet), strict=True):
+        assert made.path is not None
+        assert made.path.read_bytes() == item.video.read_bytes()
+    for item, made in zip(items, generate(load_method("gt_shifted"), items, tmp_path / "s", quiet), strict=True):
+        assert made.path is not None
+        assert np.array_equal(media.read_frames(made.path), media.read_frames(item.video))
+        before, after = media.read_waveform(item.video), media.read_waveform(made.path)
+        assert before is not None
+        assert after is not None
+        shift = 15 * 640
+        assert np.abs(after[: shift - 640]).max() < 0.02
+        middle = slice(shift + 1000, 30 * 640 - 1000)
+        same = np.corrcoef(after[middle], before[1000 : 30 * 640 - 1000 - shift])[0, 1]
+        assert same > 0.95
+
+
+def test_still_shows_the_source_image_throughout(tmp_path: Path, items: list[Item]) -> None:
+    made = generate(load_method("still"), items[:1], tmp_path / "still", quiet)[0]
+    assert made.path is not None
+    frames = media.read_frames(made.path)
+    assert len(frames) == 30
+    assert np.abs(frames.astype(int) - frames[0]).mean() < 2
+
+
+def test_a_second_run_makes_nothing_and_a_changed_input_only_its_own(tmp_path: Path, items: list[Item]) -> None:
+    method, folder = load_method("gt"), tmp_path / "gt"
+    generate(method, items, folder, quiet)
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.mp4")}
+    assert all(made.seconds == 0 for made in generate(method, items, folder, quiet))
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.mp4")} == before
+    changed = [items[0], dataclasses.replace(items[1], seed=99)]
+    generate(method, changed, folder, quiet)
+    after = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.mp4")}
+    assert [path.name for path in before if after[path.name] != before[path]] == ["b_000.mp4"]
+
+
+def test_a_method_that_writes_nothing_or_crashes_costs_its_clips_only(
+    tmp_path: Path, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = written_method(tmp_path / "m", monkeypatch, "pass")
+    reasons = [made.reason for made in generate(silent, items, tmp_path / "out", quiet)]
+    assert reasons == ["no_output: the method ended well and wrote nothing"] * 2
+    half = """
+import json, shutil, sys
+items = json.load(open(sys.argv[1]))["items"]
+shutil.copyfile(items[0]["video"], items[0]["output"])
+open(items[1]["output"], "w").write("not a video")
+sys.exit(3)
+"""
+    crashing = written_method(tmp_path / "m", monkeypatch, half)
+    good, bad = generate(crashing, items, tmp_path / "out", quiet)
+    assert good.reason is None
+    assert bad.path is None
+    assert bad.reason is not None
+    assert "unreadable" in bad.reason
+
+
+def test_a_hung_method_is_stopped_with_its_children(
+    tmp_path: Path, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    method = written_method(tmp_path / "m", monkeypatch, code, timeout_s=0.5)
+    made = generate(method, items, tmp_path / "out", quiet)
+    assert all("timed out after 0.5 s" in str(one.reason) for one in made)
+    assert all(one.seconds < 5 for one in made)
