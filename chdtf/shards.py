@@ -79,8 +79,14 @@ class ShardReport:
 
 
 def stage_fingerprint(stage: Stage, parent_content: str) -> str:
-    """Hash of what determines a stage's output: its name, version, fields, and the content of its input."""
+    """Hash of what determines a stage's output: its name, version, fields, and the content of its input.
+
+    Left out are fields declared with `metadata={"fingerprint": False}`: where inputs lie, how long to wait.
+    """
     fields = dataclasses.asdict(stage)  # type: ignore[call-overload]
+    for field in dataclasses.fields(stage):  # type: ignore[arg-type]
+        if not field.metadata.get("fingerprint", True):
+            del fields[field.name]
     text = json.dumps([SCHEMA_VERSION, stage.name, stage.version, fields, parent_content], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
