@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from chdtf.shards import ShardReport, Stage, run_shard
+from chdtf.shards import ShardReport, Stage, is_complete, run_shard
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,12 @@ def run_chain(chain: Chain) -> list[ShardReport]:
         run_shard(stage, functools.partial(_loaded, stage), chain.path(step), chain.path(step + 1), chain.root)
         for step, stage in enumerate(chain.stages)
     ]
+
+
+def chain_is_complete(chain: Chain) -> bool:
+    """Whether `run_chain` would keep every shard; asked without loading any model or starting any process."""
+    steps = enumerate(chain.stages)
+    return all(is_complete(stage, chain.path(step), chain.path(step + 1)) for step, stage in steps)
 
 
 def _quiet_interrupt() -> None:

@@ -1,9 +1,10 @@
 """A stage, a shard, and the rule by which a shard is kept or made again.
 
-A shard is a Parquet file. Its metadata holds two hashes: `fingerprint` says what made it (stage name, version, fields,
-and the content it was made from), `content` says what is in it. A target that carries the expected fingerprint is
-kept; a changed setting therefore makes again exactly what depends on it, and a changed result makes again what
-follows, while an unchanged one does not.
+A shard is a Parquet file. Its metadata holds hashes: `fingerprint` says what made it (stage name, version, fields, and
+the content it was made from), `content` says what is in it. A target that carries the expected fingerprint is kept; a
+changed setting therefore makes again exactly what depends on it, and a changed result makes again what follows, while
+an unchanged one does not. `config` and `inputs` say the same for each video: when only some of a shard's videos have
+changed, or failed, only those are worked on again.
 """
 
 import dataclasses
@@ -11,11 +12,12 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row, rows_from_table, table_from_rows
@@ -105,12 +107,13 @@ def content_hash(table: pa.Table) -> str:
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
-def write_shard(table: pa.Table, path: Path, fingerprint: str) -> str:
-    """Write a shard whole or not at all; returns its content hash."""
+def write_shard(table: pa.Table, path: Path, fingerprint: str, more: dict[str, str] | None = None) -> str:
+    """Write a shard whole or not at all, with `more` as further metadata; returns its content hash."""
     content = content_hash(table)
-    metadata = {"schema_version": str(SCHEMA_VERSION), "fingerprint": fingerprint, "content": content}
+    hashes = {"schema_version": str(SCHEMA_VERSION), "fingerprint": fingerprint, "content": content}
+    tagged = table.replace_schema_metadata({**hashes, **(more or {})})
     with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+        pq.write_table(tagged, temporary, compression="zstd", write_page_checksum=True)
     return content
 
 
@@ -118,24 +121,33 @@ def _rebuild(path: Path) -> str:
     return f"rm {path} and run the same command again"
 
 
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+
+
 def shard_metadata(path: Path) -> dict[str, str]:
-    """Metadata of a shard. Raises `UserError` when the file is corrupt or of another schema version."""
+    """Metadata of a shard. Raises `UserError` when the file is missing, corrupt or of another schema version."""
     try:
         raw = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, pa.ArrowIOError, OSError) as error:
-        raise UserError(f"{path}: not a readable shard ({str(error).splitlines()[0]}); {_rebuild(path)}") from error
-    metadata = {key.decode(): value.decode() for key, value in raw.items()}
+        metadata = {key.decode(): value.decode() for key, value in raw.items()}
+    except _UNREADABLE as error:
+        raise UserError(f"{path}: not a readable shard ({_first_line(error)}); {_rebuild(path)}") from error
     check_version(metadata.get("schema_version", "unknown"), path, _rebuild(path))
+    if not {"fingerprint", "content"} <= set(metadata):
+        raise UserError(f"{path}: not a readable shard (its hashes are missing); {_rebuild(path)}")
     return metadata
 
 
 def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a shard. Raises `UserError` when it is corrupt or of another schema version."""
+    """Read a shard. Raises `UserError` when it is missing, corrupt or of another schema version."""
     shard_metadata(path)
     try:
-        return pq.read_table(path, columns=list(columns) if columns else None)
-    except (pa.ArrowInvalid, pa.ArrowIOError, OSError) as error:
-        raise UserError(f"{path}: corrupt shard ({str(error).splitlines()[0]}); {_rebuild(path)}") from error
+        return pq.read_table(path, columns=list(columns) if columns else None, page_checksum_verification=True)
+    except _UNREADABLE as error:
+        raise UserError(f"{path}: corrupt shard ({_first_line(error)}); {_rebuild(path)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def extended_schema(schema: pa.Schema, adds: pa.Schema) -> pa.Schema:
@@ -145,11 +157,12 @@ def extended_schema(schema: pa.Schema, adds: pa.Schema) -> pa.Schema:
     return pa.schema([*kept, *(field for field in adds if field.name not in OUTCOME.names), *OUTCOME])
 
 
-def _apply_row(stage: Stage, row: Row, model: Any, workspace: Workspace) -> list[Row]:
+def _apply_row(stage: Stage, row: Row, model: Callable[[], Any], workspace: Workspace) -> list[Row]:
     if row.get("error") or row.get("reject"):
         return [row]
+    loaded = model()  # a model that cannot be loaded ends the run, not the row
     try:
-        return list(stage.apply(row, model, workspace))
+        return list(stage.apply(row, loaded, workspace))
     except Reject as reject:
         return [{**row, "reject": str(reject)}]
     except Transient as error:
@@ -163,37 +176,72 @@ def _apply_row(stage: Stage, row: Row, model: Any, workspace: Workspace) -> list
         return [{**row, "error": f"{stage.name}: {type(error).__name__}: {error}"}]
 
 
-def run_shard(stage: Stage, model: Any, source: Path, target: Path, root: Path) -> ShardReport:
-    """Run one stage over one shard: keep the target, finish its rows in error, or make it anew.
+def is_complete(stage: Stage, source: Path, target: Path) -> bool:
+    """Whether `run_shard` would keep the target: made by this stage from this source, with no row to try again."""
+    if not (source.exists() and target.exists()):
+        return False
+    if shard_metadata(target)["fingerprint"] != stage_fingerprint(stage, shard_metadata(source)["content"]):
+        return False
+    return not _in_error(read_shard(target, ["clip_id", "error"])) - _in_error(read_shard(source, ["clip_id", "error"]))
+
+
+def _in_error(table: pa.Table) -> set[str]:
+    """Ids of the rows in error; one that came so from the stage before is not for this stage to try again."""
+    return set(table.filter(pc.is_valid(table.column("error"))).column("clip_id").to_pylist())
+
+
+def _input_hashes(table: pa.Table) -> dict[str, str]:
+    """Content hash of each video's rows."""
+    ids = table.column("video_id")
+    return {video_id: content_hash(table.filter(pc.equal(ids, video_id))) for video_id in ids.unique().to_pylist()}
+
+
+def _reusable(target: Path, config: str, inputs: dict[str, str], inherited: set[str]) -> dict[str, list[Row]]:
+    """Rows of an earlier run by video, where settings and input are the same and no error is the stage's own."""
+    if not target.exists():
+        return {}
+    metadata = shard_metadata(target)
+    if metadata.get("config") != config:
+        return {}
+    before = json.loads(metadata.get("inputs", "{}"))
+    done: dict[str, list[Row]] = {}
+    for row in rows_from_table(read_shard(target)):
+        if inputs.get(row["video_id"]) == before.get(row["video_id"], "unknown"):
+            done.setdefault(row["video_id"], []).append(row)
+    return {
+        video_id: rows
+        for video_id, rows in done.items()
+        if all(row["error"] is None or row["clip_id"] in inherited for row in rows)
+    }
+
+
+def run_shard(stage: Stage, model: Callable[[], Any], source: Path, target: Path, root: Path) -> ShardReport:
+    """Run one stage over one shard: keep the target, finish what is missing in it, or make it anew.
 
     `model` is called to get the loaded model, only when a row needs it.
     """
     started = time.monotonic()
-    fingerprint = stage_fingerprint(stage, shard_metadata(source)["content"])
-    done: dict[str, list[Row]] = {}
-    made = target.exists() and shard_metadata(target).get("fingerprint") == fingerprint
-    if made:
-        for row in rows_from_table(read_shard(target)):
-            done.setdefault(row["video_id"], []).append(row)
-        done = {video_id: rows for video_id, rows in done.items() if not any(row["error"] for row in rows)}
     table = read_shard(source)
-    rows = rows_from_table(table)
-    if made and all(row["video_id"] in done or row["error"] for row in rows):
-        return ShardReport(stage.name, True, len(rows), time.monotonic() - started)
-    workspace = Workspace(root, stage.name, config_fingerprint(stage))
+    if is_complete(stage, source, target):
+        return ShardReport(stage.name, True, table.num_rows, time.monotonic() - started)
+    config = config_fingerprint(stage)
+    inputs = _input_hashes(table)
+    done = _reusable(target, config, inputs, _in_error(table))
+    workspace = Workspace(root, stage.name, config)
     out: list[Row] = []
     emitted: set[str] = set()
-    for row in rows:
+    for row in rows_from_table(table):
         if row["video_id"] not in done:
-            out += _apply_row(stage, row, model() if not (row["error"] or row["reject"]) else None, workspace)
+            out += _apply_row(stage, row, model, workspace)
         elif row["video_id"] not in emitted:
             emitted.add(row["video_id"])
             out += done[row["video_id"]]
     result = table_from_rows(out, extended_schema(table.schema, stage.adds))
+    fingerprint = stage_fingerprint(stage, shard_metadata(source)["content"])
     try:
-        write_shard(result, target, fingerprint)
+        write_shard(result, target, fingerprint, {"config": config, "inputs": json.dumps(inputs)})
     except OSError as error:
         if is_disk_full(error):
             raise DiskFullError(f"{target}: no space left; free some and run the same command again") from error
         raise
-    return ShardReport(stage.name, False, len(rows), time.monotonic() - started)
+    return ShardReport(stage.name, False, table.num_rows, time.monotonic() - started)

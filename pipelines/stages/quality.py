@@ -33,7 +33,8 @@ def speech_share(waveform: np.ndarray, mode: int = 2) -> float:
     pcm = (np.clip(waveform, -1, 1) * 32767).astype(np.int16)
     count = len(pcm) // VAD_FRAME
     blocks = pcm[: count * VAD_FRAME].reshape(count, VAD_FRAME)
-    return sum(detector.is_speech(block.tobytes(), SAMPLE_RATE_HZ) for block in blocks) / max(count, 1)
+    voiced = [bool(detector.is_speech(block.tobytes(), SAMPLE_RATE_HZ)) for block in blocks]
+    return sum(voiced) / max(count, 1)
 
 
 def yaw_deg(landmarks: np.ndarray) -> np.ndarray:
@@ -49,7 +50,10 @@ def yaw_deg(landmarks: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Scores sound, face and pose. Rejects: `face_lost`, `face_too_small`, `profile`, `silence`, `no_speech`, `dark`."""
+    """Scores sound, face and pose.
+
+    Rejects: `face_lost`, `silence`, `no_speech`, `face_too_small`, `profile`, `dark`.
+    """
 
     name: ClassVar[str] = "quality"
     version: ClassVar[int] = 1
@@ -94,16 +98,18 @@ class Stage:
     def verdict(self, row: Row) -> str | None:
         """The first score of a row that is out of bounds, in words, or None."""
         found, size, yaw = row["face_found_share"], row["face_size_px"], row["yaw_median_deg"]
+        loudness, speech, luma = row["loudness_dbfs"], row["speech_share"], row["mean_luma"]
         if found < self.min_face_found_share:
             return f"face_lost: landmarks in {found:.0%} of frames, at least {self.min_face_found_share:.0%}"
-        if row["loudness_dbfs"] < self.min_loudness_dbfs:
-            return f"silence: {row['loudness_dbfs']:.0f} dBFS, at least {self.min_loudness_dbfs:g}"
-        if row["speech_share"] < self.min_speech_share:
-            return f"no_speech: in {1 - row['speech_share']:.0%} of the sound"
-        if size < self.min_face_size_px:
-            return f"face_too_small: {size:.0f} px of the clip, at least {self.min_face_size_px:g}"
-        if yaw > self.max_yaw_median_deg:
-            return f"profile: turned by {yaw:.0f} degrees, at most {self.max_yaw_median_deg:g}"
-        if row["mean_luma"] < self.min_mean_luma:
-            return f"dark: mean brightness {row['mean_luma']:.0f} of 255, at least {self.min_mean_luma:g}"
-        return None
+        faults = {
+            f"silence: {loudness:.1f} dBFS, at least {self.min_loudness_dbfs:g}": loudness < self.min_loudness_dbfs,
+            f"no_speech: speech in {speech:.0%} of the sound, at least {self.min_speech_share:.0%}": (
+                speech < self.min_speech_share
+            ),
+            f"face_too_small: {size:.0f} px of the clip, at least {self.min_face_size_px:g}": (
+                size < self.min_face_size_px
+            ),
+            f"profile: turned by {yaw:.0f} degrees, at most {self.max_yaw_median_deg:g}": yaw > self.max_yaw_median_deg,
+            f"dark: mean brightness {luma:.0f} of 255, at least {self.min_mean_luma:g}": luma < self.min_mean_luma,
+        }
+        return next((words for words, is_fault in faults.items() if is_fault), None)

@@ -76,6 +76,12 @@ def frame_box(
     return left, top, side
 
 
+def _outside_share(boxes: np.ndarray, left: int, top: int, side: int) -> float:
+    """Share of face boxes of which more than a tenth of the height lies outside the square, on any one side."""
+    beyond = np.stack([left - boxes[:, 0], top - boxes[:, 1], boxes[:, 2] - left - side, boxes[:, 3] - top - side])
+    return float(np.mean(beyond.max(axis=0) > 0.1 * (boxes[:, 3] - boxes[:, 1])))
+
+
 def crop_box(crop: Sequence[float], width: int, height: int) -> tuple[int, int, int]:
     """Square for a crop that the manifest gives as fractions: grown to a square about its centre, shifted inside.
 
@@ -128,6 +134,8 @@ class Stage:
             ("main_face_share", pa.float64()),  # of sampled frames that show the face that is framed
             ("several_faces_share", pa.float64()),  # of sampled frames with another face of comparable size
             ("source_face_px", pa.float64()),  # median height of the framed face, brows to chin, in source pixels
+            ("smallest_face_share", pa.float64()),  # 5th percentile of its height over the crop's side
+            ("cut_off_share", pa.float64()),  # of frames in which a tenth of it lies outside the crop
         ]
     )
 
@@ -139,7 +147,8 @@ class Stage:
     min_main_share: float = 0.8  # below: lost
     min_face_px: float = 96.0  # in source pixels; 96 px give a crop of 175 px
     face_in_crop: float = 0.55
-    min_face_in_crop: float = 0.25  # below: it moves, or the camera does, more than one crop can follow
+    min_face_in_crop: float = 0.32  # below: it moves, or the camera does, more than one crop can follow
+    max_outside_share: float = 0.1
 
     def load(self) -> Detectors:
         """Start both detectors."""
@@ -158,7 +167,7 @@ class Stage:
             row["clip_end_s"],
             self.longest_side_px,
         ):
-            shape = image.shape[:2]
+            shape = (image.shape[0], image.shape[1])
             detections.append(model.detect(image))
         if not detections:
             raise Reject("no_frames", f"{row['clip_start_s']:g} to {row['clip_end_s']:g} s holds no video frame")
@@ -181,11 +190,15 @@ class Stage:
         size = float(np.median(boxes[:, 3] - boxes[:, 1]))
         several = sum(self._has_rival(found, main.get(i), size) for i, found in enumerate(detections)) / count
         left, top, side = frame_box(boxes, width, height, self.face_in_crop)
+        smallest = float(np.quantile(boxes[:, 3] - boxes[:, 1], 0.05)) / side
+        outside = _outside_share(boxes, left, top, side)
         scores: Row = {
             "face_share": face_share,
             "main_face_share": len(main) / count,
             "several_faces_share": several,
             "source_face_px": size,
+            "smallest_face_share": smallest,
+            "cut_off_share": outside,
         }
         reject = None
         if several > self.max_several_share:
@@ -194,8 +207,11 @@ class Stage:
             reject = f"face_too_small: {size:.0f} px, at least {self.min_face_px:g}"
         elif len(main) / count < self.min_main_share:
             reject = f"face_lost: one face stays for {len(main) / count:.0%} of frames only"
-        elif size / side < self.min_face_in_crop:
-            reject = f"face_moves: it fills {size / side:.0%} of the crop that covers its way"
+        elif smallest < self.min_face_in_crop or outside > self.max_outside_share:
+            reject = (
+                f"face_moves: in the one crop that covers its way it shrinks to {smallest:.0%} of the side, and is "
+                f"cut off in {outside:.0%} of frames"
+            )
         return {**scores, **_fractions((left, top, side), width, height), "reject": reject}
 
     def _has_rival(self, found: np.ndarray, main: np.ndarray | None, size: float) -> bool:
