@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 from chdtf.faces import INNER_LIPS, LEFT_EYE, OUTER_EYE_CORNERS, OUTER_LIPS, RIGHT_EYE
 from chdtf.warp_mesh import halves, smoothstep
 
-_CHIN, _NOSE_BASE, _BROW_RINGS = 152, 2, ()
+_CHIN, _NOSE_BASE = 152, 2
 # Rings of lid vertices around each eye, from the contour outwards, paired with the inner vertices of the contour.
 _LIDS = (
     (RIGHT_EYE, (247, 30, 29, 27, 28, 56, 190), (113, 225, 224, 223, 222, 221, 189), (25, 110, 24, 23, 22, 26, 112)),
@@ -29,48 +29,53 @@ def face_axes(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def open_mouth(vertices: np.ndarray, opening: float) -> np.ndarray:
     """Set the gap between the inner lips, in units of `chdtf.faces.mouth_opening`; 0 closes also an open source.
 
-    The lower lip and the jaw do most of the way, the upper lip the rest; corners and eyes stay. (468, 3) -> (468, 3).
+    The lower lip and the jaw do most of the way, the upper lip the rest; eyes stay. (468, 3) -> (468, 3).
     """
     out = np.array(vertices, np.float64)
     across, down = face_axes(out)
-    right, left = out[list(OUTER_EYE_CORNERS), :2]
-    unit = float(np.linalg.norm(left - right))
+    unit = float(np.linalg.norm(np.subtract(*out[list(OUTER_EYE_CORNERS), :2])))
     upper, lower = halves(INNER_LIPS)
-    origin = (out[upper[0], :2] + out[upper[-1], :2]) / 2
-    half_width = np.linalg.norm(out[upper[-1], :2] - out[upper[0], :2]) / 2
-    u = (out[:, :2] - origin) @ across / half_width
-    v = (out[:, :2] - origin) @ down
-    gaps = (out[lower, :2] - out[upper, :2]) @ down
     middle = len(upper) // 2
-    sideways = (out[lower[middle], :2] - out[upper[middle], :2]) @ across
-    wanted = np.sqrt(max((opening * unit) ** 2 - sideways**2, 0.0))
-    lip_u = (u[upper] + u[lower]) / 2
-    profile = np.clip(1 - np.abs(lip_u / np.abs(lip_u).max()) ** 2.4, 0, 1)
-    profile /= profile[middle]
-    shape = np.where(gaps[middle] > 0.02 * unit, gaps / max(gaps[middle], 1e-6), profile)
-    blend = float(smoothstep((wanted - gaps[middle]) / (0.1 * unit)))
-    new = wanted * (np.clip(shape, 0, None) * (1 - blend) + profile * blend)
-    new[[0, -1]] = gaps[[0, -1]]
-    growth = new - gaps
-    order = np.argsort(lip_u)
-    share_up = 0.3 if growth[middle] < 0 else 0.1
-    column = np.interp(u, lip_u[order], growth[order], left=0.0, right=0.0)
-    line_upper = np.interp(u, u[upper][np.argsort(u[upper])], v[upper][np.argsort(u[upper])])
-    line_lower = np.interp(u, u[lower][np.argsort(u[lower])], v[lower][np.argsort(u[lower])])
-    line = (line_upper + line_lower) / 2
-    below = v > line
-    below[lower[1:-1]], below[upper] = True, False
-    below[_outer_lips(lower=True)], below[_outer_lips(lower=False)] = True, False
-    chin = v[_CHIN] - line[_CHIN]
-    nose = line[_NOSE_BASE] - v[_NOSE_BASE]
-    jaw_drop = growth[middle] * (1 - share_up)
-    reach = np.clip((v - line_lower) / chin, 0, None)
-    jaw = jaw_drop * np.exp(-((np.abs(u) / 2.1) ** 3)) * smoothstep(np.clip(v - line_lower, 0, None) / (0.8 * chin))
-    near_lip = 1 - smoothstep(reach / 0.75)
-    lower_move = column * (1 - share_up) * near_lip + jaw * (1 - near_lip * (np.abs(u) < 1))
-    upper_move = -column * share_up * (1 - smoothstep((line_upper - v) / (0.9 * nose)))
-    out[:, :2] += np.where(below, lower_move, upper_move)[:, None] * down
+    origin = (out[upper[0], :2] + out[upper[-1], :2]) / 2
+    half_width = float(np.linalg.norm(out[upper[-1], :2] - out[upper[0], :2]) / 2)
+    u = (out[:, :2] - origin) @ across / half_width  # -1 and 1 at the corners of the mouth
+    v = (out[:, :2] - origin) @ down
+    growth = _gap_growth(out, opening * unit, unit, across, down)
+    column_u = (u[upper] + u[lower]) / 2
+    column = np.interp(u, column_u, growth, left=0.0, right=0.0)
+    upper_line, lower_line = (np.interp(u, u[half], v[half]) for half in (upper, lower))
+    below = v > (upper_line + lower_line) / 2
+    below[lower[1:-1]] = below[_outer_lips(lower=True)] = True
+    below[upper] = below[_outer_lips(lower=False)] = False
+    share_up = 0.3 if growth[middle] < 0 else 0.08
+    # lips keep their thickness: what follows the column at the lip turns into the jaw's own motion towards the chin
+    lip = 1 - smoothstep((v - lower_line) / (0.62 * (v[_CHIN] - lower_line[_CHIN])))
+    jaw = growth[middle] * (1 - smoothstep((np.abs(u) - 0.7) / 1.9))
+    drop = (1 - share_up) * (lip * column + (1 - lip) * jaw)
+    rise = -share_up * column * (1 - smoothstep((upper_line - v) / (0.9 * (upper_line - v)[_NOSE_BASE])))
+    # the corners are drawn down and in by an opening jaw
+    corner = max(growth[middle], 0.0) * np.exp(-(((np.abs(u) - 1) / 0.4) ** 2) - (v / (0.55 * half_width)) ** 2)
+    out[:, :2] += (np.where(below, drop, rise) + 0.16 * corner)[:, None] * down
+    out[:, :2] -= (0.14 * corner * np.sign(u))[:, None] * across
     return out.astype(np.float32)
+
+
+def _gap_growth(points: np.ndarray, wanted_px: float, unit: float, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """By how much each column of the inner lips opens, px (11,), for a gap of `wanted_px` in the middle."""
+    upper, lower = halves(INNER_LIPS)
+    middle = len(upper) // 2
+    between = points[lower, :2] - points[upper, :2]
+    gap = between @ down
+    wanted = float(np.sqrt(max(wanted_px**2 - float(between[middle] @ across) ** 2, 0.0)))
+    place = (points[upper, :2] + points[lower, :2]) @ across / 2
+    place = 2 * (place - place[0]) / (place[-1] - place[0]) - 1
+    rounded = np.clip(1 - np.abs(place) ** 2.5, 0, 1) ** 0.8
+    rounded /= rounded[middle]
+    own = np.clip(gap, 0, None) / gap[middle] if gap[middle] > 0.02 * unit else rounded
+    mix = float(smoothstep((wanted - gap[middle]) / (0.1 * unit)))
+    growth: np.ndarray = wanted * (own * (1 - mix) + rounded * mix) - gap
+    growth[[0, -1]] = 0.0
+    return growth
 
 
 def close_eyes(vertices: np.ndarray, closure: float) -> np.ndarray:

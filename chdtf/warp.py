@@ -43,14 +43,17 @@ class FaceWarp:
         motion = head_motion(self._face, wanted)
         moved = self._mesh.place(wanted, motion)
         source = self._mesh.source.copy()
-        for part in (*self._eyes, self._mouth):
-            part.lift(source, wanted)
-        map_x, map_y = self._mesh.inverse_map(source, moved)
-        x0, y0, x1, y1 = self._mesh.box
+        for eye in self._eyes:
+            eye.lift(source, wanted)
+        self._mouth.lift(source, wanted)
+        maps = self._mesh.inverse_map(source, moved)
+        box = self._mesh.box
         frame = self._image.copy()
-        frame[y0:y1, x0:x1] = cv2.remap(self._image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-        for part in (*self._eyes, self._mouth):
-            part.draw(frame, wanted, motion)
+        box.of(frame)[:] = cv2.remap(self._image, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        for eye in self._eyes:
+            eye.cover(frame, maps, box, wanted)
+            eye.draw(frame, wanted, motion)
+        self._mouth.draw(frame, wanted, motion)
         return frame
 
 

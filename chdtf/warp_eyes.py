@@ -20,7 +20,9 @@ class Eye:
         self._gap_px = np.linalg.norm(face[self._upper, :2] - face[self._lower, :2], axis=1)
         curves = smooth_curve(face[self._upper, :2]), smooth_curve(face[self._lower, :2])
         self._plate = Plate(image, *curves, reach_px=0.35 * self._width_px + 2)
-        self._lash_colour = _dark_colour(self._plate, *curves)
+        self._lids = _bare_lids(image, *curves, self._width_px)
+        skin = self._lids[0].reshape(-1, 3).astype(np.float32).mean(0)
+        self._lash_colour = 0.4 * _dark_colour(self._plate, *curves) + 0.25 * skin
 
     def closure(self, target: np.ndarray) -> np.ndarray:
         """Share of the source's opening that the lids have closed, in [0, 1], at each pair of contour vertices."""
@@ -38,6 +40,21 @@ class Eye:
         up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
         source[upper, :2] = self._source[upper, :2] + up * shut * 0.035 * self._width_px
         source[lower, :2] = self._source[lower, :2] - up * shut * 0.03 * self._width_px
+
+    def cover(self, frame: np.ndarray, maps: tuple[np.ndarray, np.ndarray], at: Box, target: np.ndarray) -> None:
+        """Turn what the closing lids carry along into bare skin, in place.
+
+        `maps`: where the pixels of the box `at` of the frame come from in the source, float32 (h, w) each.
+        """
+        amount = float(smoothstep(1.6 * self.closure(target).mean()))
+        box = Box.around(target[self._upper, :2], 0.6 * self._width_px, *frame.shape[:2]).within(at)
+        if amount < 0.01 or box.empty:
+            return
+        patch, mask, corner = self._lids
+        x, y = (box.of(field, at) - float(start) for field, start in zip(maps, corner, strict=True))
+        bare = cv2.remap(patch, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        share = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        blend(frame, bare.astype(np.float32), share * amount, box)
 
     def draw(self, frame: np.ndarray, target: np.ndarray, motion: Similarity) -> None:
         """Blend eyeball and lash line into a warped frame, uint8 (H, W, 3), in place."""
@@ -73,3 +90,30 @@ def _dark_colour(plate: Plate, upper: np.ndarray, lower: np.ndarray) -> np.ndarr
     luma = pixels.astype(np.float32).mean(1)
     dark: np.ndarray = pixels[luma <= np.quantile(luma, 0.1)].astype(np.float32).mean(0)
     return dark
+
+
+def _bare_lids(
+    image: np.ndarray, upper: np.ndarray, lower: np.ndarray, width_px: float
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    """The skin that an eye without lashes and eyeball would show, uint8 (h, w, 3), where to use it, and its corner."""
+    box = Box.around(np.vstack([upper, lower]), 0.5 * width_px + 2, *image.shape[:2])
+    crop = np.ascontiguousarray(box.of(image))
+    up = np.array([0.0, -0.16 * width_px])
+    wide = soft_polygon(upper + up, lower - 0.6 * up, box)
+    ring = cv2.dilate(wide, np.ones((3, 3)), iterations=max(1, round(0.08 * width_px))) - wide > 0.5
+    around = (crop[ring] if ring.any() else crop.reshape(-1, 3)).astype(np.float32)
+    luma = around.mean(1)
+    skin = around[luma >= np.quantile(luma, 0.4)].mean(0)
+    filled = cv2.inpaint(crop, (wide > 0.35).astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(np.float32)
+    filled = cv2.GaussianBlur(filled, (0, 0), max(0.8, 0.05 * width_px))
+    # frames of glasses and brows must not run into the lids
+    dark = smoothstep((0.95 - filled.mean(2, keepdims=True) / max(float(skin.mean()), 1.0)) / 0.2)
+    filled = filled + (skin * 0.96 - filled) * (0.4 + 0.5 * dark)
+    filled = cv2.GaussianBlur(filled, (0, 0), max(0.6, 0.03 * width_px))
+    # lids that look like skin already keep their own texture; eyeball and lashes do not
+    strange = np.abs(crop.mean(2) / np.maximum(filled.mean(2), 1.0) - 1)
+    odd = cv2.GaussianBlur(smoothstep((strange - 0.08) / 0.15), (0, 0), max(0.5, 0.03 * width_px))
+    inside = soft_polygon(upper + 0.2 * up, lower - 0.2 * up, box)
+    share = np.maximum(inside, wide * np.minimum(1.3 * odd, 1)).astype(np.float32)
+    share = cv2.GaussianBlur(share, (0, 0), max(0.5, 0.025 * width_px))
+    return np.clip(filled, 0, 255).astype(np.uint8), share, (box.x0, box.y0)

@@ -31,9 +31,15 @@ class Box:
         """Whether no pixel is inside."""
         return self.x1 <= self.x0 or self.y1 <= self.y0
 
-    def of(self, image: np.ndarray) -> np.ndarray:
-        """View of the box in an image (H, W, ...)."""
-        return image[self.y0 : self.y1, self.x0 : self.x1]
+    def of(self, image: np.ndarray, at: "Box | None" = None) -> np.ndarray:
+        """View of the box in an image (H, W, ...), or in an array that covers the box `at` only."""
+        x0, y0 = (0, 0) if at is None else (at.x0, at.y0)
+        return image[self.y0 - y0 : self.y1 - y0, self.x0 - x0 : self.x1 - x0]
+
+    def within(self, other: "Box") -> "Box":
+        """The part of this box that lies in another."""
+        x0, y0 = max(self.x0, other.x0), max(self.y0, other.y0)
+        return Box(x0, y0, max(x0, min(self.x1, other.x1)), max(y0, min(self.y1, other.y1)))
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Pixel centres x, y: float32 (h, w) each."""
@@ -98,10 +104,8 @@ class Plate:
 
     def sample(self, box: Box, affine: np.ndarray) -> np.ndarray:
         """The plate under an affine motion source -> target (2, 3), seen in a target box: float32 (h, w, 3)."""
-        shift = np.array([[1, 0, -self.box.x0], [0, 1, -self.box.y0], [0, 0, 1.0]])
-        there = np.vstack([affine, [0, 0, 1]])
-        here = np.array([[1, 0, box.x0], [0, 1, box.y0], [0, 0, 1.0]])
-        inverse = (shift @ np.linalg.inv(there) @ here)[:2]
+        inverse = cv2.invertAffineTransform(affine)
+        inverse[:, 2] += inverse[:, :2] @ (box.x0, box.y0) - (self.box.x0, self.box.y0)
         warped = cv2.warpAffine(
             self.texture,
             inverse,

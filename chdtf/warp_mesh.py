@@ -12,6 +12,7 @@ from scipy.spatial import Delaunay
 
 from chdtf.faces import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, RIGID, tessellation
 from chdtf.schema import NUM_VERTICES
+from chdtf.warp_layers import Box
 
 _SUBPIXEL_BITS = 5  # cv2 draws polygons at 1/32 px
 _REACH = 1.15  # how far beyond the face oval the head takes its surroundings along, in face radii
@@ -101,7 +102,7 @@ class HeadMesh:
         self._skin = tessellation()
         first = np.maximum(np.floor(low), 0).astype(int)
         last = np.minimum(np.ceil(high), frame).astype(int)
-        self.box = (int(first[0]), int(first[1]), int(last[0]) + 1, int(last[1]) + 1)
+        self.box = Box(int(first[0]), int(first[1]), int(last[0]) + 1, int(last[1]) + 1)
 
     def place(self, target: np.ndarray, motion: Similarity) -> np.ndarray:
         """All mesh points (N, 3) when the face vertices go to `target` (468, 3) and the head moves by `motion`."""
@@ -119,7 +120,7 @@ class HeadMesh:
         depth = target[self._skin, 2].mean(1)
         skin = self._skin[np.argsort(-depth, kind="stable")]
         faces = np.vstack([self._outside, self._openings, skin])
-        x0, y0, x1, y1 = self.box
+        x0, y0, x1, y1 = self.box.x0, self.box.y0, self.box.x1, self.box.y1
         labels = np.full((y1 - y0, x1 - x0), -1, np.int32)
         corners = np.round((target[:, :2] - (x0, y0)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)[faces]
         fill = cv2.fillConvexPoly
