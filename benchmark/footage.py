@@ -1,0 +1,66 @@
+"""Footage: one video in the common form that every metric sees, and the reason when there is none."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from chdtf.schema import FPS
+
+
+class Unscored(Exception):
+    """A value that could not be computed. `reason` begins with a short stable word and goes into the table."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Footage:
+    """A normalised video: T frames at 25 fps, 256x256, and the sound that belongs to them.
+
+    `frames` is uint8 (T, 256, 256, 3) RGB, `waveform` float32 (S,) in [-1, 1] at 16 kHz with sample 0 at frame 0, or
+    None. Frame i shows what the reference shows at frame `start_frame + i`.
+    """
+
+    frames: np.ndarray
+    waveform: np.ndarray | None
+    raw_sha256: str
+    normalised_sha256: str
+    notes: tuple[str, ...] = ()
+    start_frame: int = 0
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return len(self.frames)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the frames in seconds."""
+        return len(self.frames) / FPS
+
+    @functools.cached_property
+    def landmarks(self) -> np.ndarray:
+        """MediaPipe's landmarks, float32 (T, 478, 3) px, NaN where no face is found; tracked once, at first use."""
+        from chdtf.faces import track_landmarks
+
+        return track_landmarks(self.frames)
+
+    def face_landmarks(self, min_share: float) -> np.ndarray:
+        """`landmarks`, or `Unscored` when fewer than `min_share` of the frames hold a face."""
+        found = int(np.isfinite(self.landmarks[:, 0, 0]).sum())
+        if found < min_share * self.num_frames or not found:
+            raise Unscored(f"no_face: found in {found} of {self.num_frames} frames, {min_share:.0%} needed")
+        return self.landmarks
+
+
+def paired(generated: Footage, reference: Footage) -> tuple[slice, slice]:
+    """Frames of either that show the same moments: by index after the declared offset, over the common length."""
+    skip = generated.start_frame - reference.start_frame
+    begin_generated, begin_reference = max(0, -skip), max(0, skip)
+    count = min(generated.num_frames - begin_generated, reference.num_frames - begin_reference)
+    if count <= 0:
+        raise Unscored(f"no_common_frames: {generated.num_frames} frames against {reference.num_frames}, offset {skip}")
+    return slice(begin_generated, begin_generated + count), slice(begin_reference, begin_reference + count)

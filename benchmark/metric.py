@@ -1,0 +1,105 @@
+"""What a metric is: name, unit, direction and source as attributes, and load / measure / reduce. The folder is the registry.
+
+`benchmark/metrics/cpbd.py` holds the metric `cpbd` as a frozen dataclass `Metric(MetricBase)`; its fields are its options
+and enter the fingerprint of every score. See docs/metrics.md for how to add one.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from benchmark.footage import Footage, Unscored
+from chdtf.errors import UserError
+
+__all__ = ["Footage", "MetricBase", "Unscored", "get_metric", "metric_names"]
+
+NUM_RESAMPLES = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricBase:
+    """Base of every metric. Subclasses state the class variables and `measure`; the rest has defaults."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]  # as printed in tables
+    unit: ClassVar[str]  # "" for a pure number
+    higher_is_better: ClassVar[bool | None]  # None: closest to the ground truth's value is best
+    source: ClassVar[str]  # paper, and the implementation whose definition is followed
+    version: ClassVar[int] = 1  # raised whenever the same input would give another value
+    needs: ClassVar[frozenset[str]] = frozenset()  # of "reference", "audio", "landmarks"
+    weights: ClassVar[tuple[str, ...]] = ()  # names in chdtf.weights
+    packages: ClassVar[tuple[str, ...]] = ("av", "opencv-contrib-python")  # distributions that the value depends on
+    all_or_none: ClassVar[bool] = False  # True: a set in which any clip is null has no value
+    digits: ClassVar[int] = 3  # after the point, in tables
+
+    def load(self) -> Any:
+        """Load the network, once per process. Raises `Unscored` when it cannot be had (weights absent)."""
+        return None
+
+    def measure(self, generated: Footage, reference: Footage | None, model: Any) -> np.ndarray:
+        """One clip: float64 values per frame, (T,) or (T, C) with the value itself in column 0.
+
+        NaN marks a frame that cannot be measured. A metric of whole clips returns whatever its `reduce` understands.
+        Raises `Unscored`.
+        """
+        raise NotImplementedError
+
+    def clip_value(self, values: np.ndarray) -> float:
+        """Value of one clip: mean over its measured frames; infinite only when all of them are."""
+        column = values.reshape(len(values), -1)[:, 0]
+        column = column[~np.isnan(column)]
+        finite = column[np.isfinite(column)]
+        if len(finite):
+            return float(finite.mean())
+        return float(column[0]) if len(column) else float("nan")
+
+    def reduce(self, arrays: Sequence[np.ndarray]) -> float:
+        """Value of a set: the mean of its clips' values. Infinite clips are left out of it, unless all are infinite."""
+        return self.clip_value(np.array([self.clip_value(values) for values in arrays]))
+
+    def interval(self, arrays: Sequence[np.ndarray], seed: int = 0) -> tuple[float, float] | None:
+        """95 % interval of the set's value: percentile bootstrap over clips, seeded; None below two finite clips."""
+        values = np.array([self.clip_value(array) for array in arrays])
+        values = values[np.isfinite(values)]
+        if len(values) < 2:
+            return None
+        draws = np.random.default_rng(seed).integers(0, len(values), (NUM_RESAMPLES, len(values)))
+        low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+        return float(low), float(high)
+
+    def details(self, values: np.ndarray) -> dict[str, float]:
+        """Further numbers of one clip that are stored beside its value."""
+        return {}
+
+    @property
+    def arrow(self) -> str:
+        """Direction as printed in tables."""
+        return {True: "↑", False: "↓", None: "→GT"}[self.higher_is_better]
+
+    @property
+    def heading(self) -> str:
+        """Label, unit and direction as printed in tables."""
+        return f"{self.label} [{self.unit}] {self.arrow}" if self.unit else f"{self.label} {self.arrow}"
+
+
+def metric_names() -> list[str]:
+    """Names of all metrics: the modules of benchmark/metrics, sorted."""
+    from benchmark import metrics
+
+    return sorted(module.name for module in pkgutil.iter_modules(metrics.__path__) if not module.name.startswith("_"))
+
+
+def get_metric(name: str) -> MetricBase:
+    """The metric of that name with its default options. Raises `UserError` with the nearest names."""
+    names = metric_names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UserError(f"unknown metric {name!r}; {hint}all: {', '.join(names)}")
+    metric: MetricBase = importlib.import_module(f"benchmark.metrics.{name}").Metric()
+    return metric

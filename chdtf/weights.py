@@ -1,0 +1,183 @@
+"""External models that the project may use but does not carry: where they come from, their hash, and where they lie.
+
+Nothing is downloaded unless asked for; whatever needs absent weights says so and goes without.
+"""
+
+import dataclasses
+import difflib
+import functools
+import json
+import logging
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from chdtf.errors import UserError, is_disk_full
+from chdtf.files import atomic_path, sha256_file, write_text
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]  # bytes so far, bytes in all
+_CHUNK = 1 << 18
+_TIMEOUT_S = 60.0
+_VGG = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
+_VGG_LICENCE = "Creative Commons Attribution, for research purposes (its page's words)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """One external file."""
+
+    name: str
+    filename: str
+    url: str
+    sha256: str
+    size_bytes: int
+    licence: str
+    purpose: str
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsStatus:
+    """What is known of one file: `state` is "ok", "missing" or "mismatch"."""
+
+    weights: Weights
+    path: Path
+    state: str
+    detail: str = ""
+
+
+WEIGHTS: Mapping[str, Weights] = MappingProxyType(
+    {
+        entry.name: entry
+        for entry in (
+            Weights(
+                name="syncnet_v2",
+                filename="syncnet_v2.model",
+                url=_VGG + "syncnet_v2.model",
+                sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
+                size_bytes=54_573_114,
+                licence=_VGG_LICENCE,
+                purpose="LSE-C: SyncNet (Chung and Zisserman 2016)",
+            ),
+            Weights(
+                name="sfd_face",
+                filename="sfd_face.pth",
+                url=_VGG + "sfd_face.pth",
+                sha256="d54a87c2b7543b64729c9a25eafd188da15fd3f6e02f0ecec76ae1b30d86c491",
+                size_bytes=89_844_381,
+                licence=_VGG_LICENCE,
+                purpose="the S3FD face detector of SyncNet's original pipeline",
+            ),
+        )
+    }
+)
+
+
+def folder() -> Path:
+    """Where weights lie: the environment variable DISENTBENCH_WEIGHTS, else ~/.cache/disentbench/weights."""
+    named = os.environ.get("DISENTBENCH_WEIGHTS")
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "disentbench" / "weights"
+
+
+def get_weights(name: str, registry: Mapping[str, Weights] = WEIGHTS) -> Weights:
+    """The entry of that name. Raises `UserError` with the nearest names."""
+    if name not in registry:
+        near = difflib.get_close_matches(name, registry, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UserError(f"unknown weights {name!r}; {hint}all: {', '.join(registry)}")
+    return registry[name]
+
+
+@functools.lru_cache(maxsize=64)
+def _hash(path: Path, size: int, mtime_ns: int) -> str:
+    """SHA-256 of a file, computed once per size and time of change, also across runs: a note beside it remembers."""
+    note = path.with_name(f".{path.name}.sha256.json")
+    key = [size, mtime_ns]
+    try:
+        known = json.loads(note.read_text(encoding="utf-8"))
+        if known["key"] == key:
+            return str(known["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    digest = sha256_file(path)
+    try:
+        write_text(note, json.dumps({"key": key, "sha256": digest}) + "\n")
+    except OSError:
+        log.debug("%s: cannot note its hash there; it is computed again next time", path.parent)
+    return digest
+
+
+def check(name: str, registry: Mapping[str, Weights] = WEIGHTS) -> WeightsStatus:
+    """Whether the file of that name is there and is what it should be."""
+    weights = get_weights(name, registry)
+    path = folder() / weights.filename
+    if not path.is_file():
+        return WeightsStatus(weights, path, "missing", f"run: disentbench weights fetch {name}")
+    stat = path.stat()
+    digest = _hash(path, stat.st_size, stat.st_mtime_ns)
+    if digest != weights.sha256:
+        return WeightsStatus(weights, path, "mismatch", f"sha256 is {digest}, expected {weights.sha256}")
+    return WeightsStatus(weights, path, "ok")
+
+
+def find(name: str, registry: Mapping[str, Weights] = WEIGHTS) -> Path | None:
+    """Path of a verified file, or None when it is absent or is another file (`check` tells which)."""
+    found = check(name, registry)
+    if found.state == "mismatch":
+        log.warning("%s: not used, %s", found.path, found.detail)
+    return found.path if found.state == "ok" else None
+
+
+def status(registry: Mapping[str, Weights] = WEIGHTS) -> list[WeightsStatus]:
+    """State of every registered file."""
+    return [check(name, registry) for name in registry]
+
+
+def _refuse_wrong_hash(weights: Weights, path: Path) -> None:
+    digest = sha256_file(path)
+    if digest != weights.sha256:
+        raise UserError(
+            f"{weights.url}: sha256 is {digest}, expected {weights.sha256} "
+            f"({path.stat().st_size} of {weights.size_bytes} bytes); nothing was kept, try again"
+        )
+
+
+def _download(weights: Weights, target: Path, progress: Progress | None) -> None:
+    request = urllib.request.Request(weights.url, headers={"User-Agent": "disentbench"})  # noqa: S310
+    done = 0
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response, target.open("wb") as sink:  # noqa: S310
+        while chunk := response.read(_CHUNK):
+            sink.write(chunk)
+            done += len(chunk)
+            if done > weights.size_bytes:
+                break  # not the file that is wanted; the hash will say so
+            if progress:
+                progress(done, weights.size_bytes)
+
+
+def fetch(name: str, progress: Progress | None = None, registry: Mapping[str, Weights] = WEIGHTS) -> Path:
+    """Download a registered file unless it is there, verify it, and return its path.
+
+    Raises `UserError` when the network or the disk fails, or when the file has another hash (both hashes are named);
+    nothing half-written remains.
+    """
+    found = check(name, registry)
+    if found.state == "ok":
+        return found.path
+    weights = found.weights
+    try:
+        with atomic_path(found.path) as temporary:
+            _download(weights, temporary, progress)
+            _refuse_wrong_hash(weights, temporary)
+    except OSError as error:
+        if is_disk_full(error):
+            raise UserError(f"{found.path.parent}: no space for {weights.size_bytes} bytes") from error
+        if isinstance(error, PermissionError):
+            raise UserError(f"{found.path.parent}: cannot write there; set DISENTBENCH_WEIGHTS") from error
+        why = getattr(error, "reason", error)
+        raise UserError(f"{weights.url}: {why}; download it yourself and put it at {found.path}") from error
+    return found.path
