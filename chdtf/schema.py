@@ -12,6 +12,8 @@ from chdtf.errors import UserError
 
 SCHEMA_VERSION = 1
 
+# A column that may be null is never a fixed-size list: PyArrow writes such nulls to Parquet and cannot read them back.
+
 FPS = 25
 SAMPLE_RATE_HZ = 16_000
 SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // FPS  # 640
@@ -32,7 +34,7 @@ MANIFEST = pa.schema(
         pa.field("language", pa.string(), nullable=False),  # BCP 47, "und" when unknown
         pa.field("license", pa.string(), nullable=False),
         pa.field("split", pa.string()),  # null: by hash of the speaker
-        pa.field("crop", pa.list_(pa.float64(), 4)),  # x0, y0, x1, y1 as fractions of the frame; null: track the face
+        pa.field("crop", pa.list_(pa.float64())),  # x0, y0, x1, y1 as fractions of the frame; null: track the face
         pa.field("sha256", pa.string()),
     ]
 )
@@ -57,7 +59,7 @@ COEFFS = pa.schema(
         pa.field("face_model_hash", pa.string()),
         pa.field("fitter", pa.string()),
         pa.field("fitter_version", pa.int32()),
-        pa.field("identity", pa.list_(pa.float32(), NUM_VERTICES * 3)),  # (468, 3) mean face, model units
+        pa.field("identity", pa.list_(pa.float32())),  # (468 * 3,) mean face, model units
         pa.field("expression", frames_of(NUM_EXPRESSION)),  # (T, 64), in standard deviations of the basis
         pa.field("rotation", frames_of(3)),  # (T, 3) rotation vector, radians
         pa.field("translation", frames_of(3)),  # (T, 3) px

@@ -107,8 +107,18 @@ def content_hash(table: pa.Table) -> str:
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
+def _readable(table: pa.Table) -> pa.Table:
+    """The table with fixed-size list columns as plain lists: PyArrow cannot read their nulls back from Parquet."""
+    fields = [
+        field.with_type(pa.list_(field.type.value_type)) if pa.types.is_fixed_size_list(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
 def write_shard(table: pa.Table, path: Path, fingerprint: str, more: dict[str, str] | None = None) -> str:
     """Write a shard whole or not at all, with `more` as further metadata; returns its content hash."""
+    table = _readable(table)
     content = content_hash(table)
     hashes = {"schema_version": str(SCHEMA_VERSION), "fingerprint": fingerprint, "content": content}
     tagged = table.replace_schema_metadata({**hashes, **(more or {})})
