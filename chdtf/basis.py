@@ -1,0 +1,213 @@
+"""Computing the face model `mp468` from landmark tracks.
+
+Expression dimensions are principal components in three orthogonal blocks, because plain ones move lips and lids
+together: 13 of the motion within the lip region, 8 of the motion within the eye region (the paper's K_lip and K_eye),
+and the rest of what those two leave. Regions are soft (`chdtf.face_regions`). Every track is used together with its
+mirror image, so that the mean is symmetric and each dimension moves both sides alike or opposite.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chdtf.columns import rows_from_table
+from chdtf.errors import UserError
+from chdtf.face_model import DEFAULT_MODEL, FaceModel
+from chdtf.face_regions import alignment_weights, fit_weights, mirror_map, region_weights
+from chdtf.faces import OUTER_EYE_CORNERS
+from chdtf.schema import NUM_EXPRESSION, NUM_LANDMARKS, NUM_VERTICES
+from chdtf.shards import read_shard
+from chdtf.similarity import fit_similarity
+
+log = logging.getLogger(__name__)
+
+NUM_LIP, NUM_EYE = 13, 8
+_FOREHEAD, _CHIN = 10, 152
+_MIRROR = np.array([-1.0, 1.0, 1.0])
+
+
+@dataclasses.dataclass(frozen=True)
+class BasisSettings:
+    """What the computation can be told. Frames turned further than `max_yaw_deg` are left out, as are clips with
+    fewer than `min_frames` others; a clip gives at most `max_frames`, evenly spaced, so that long ones do not rule.
+    """
+
+    num_identity: int = 32
+    max_yaw_deg: float = 35.0
+    min_frames: int = 50
+    max_frames: int = 250
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Clip:
+    identity: np.ndarray  # (468, 3) mean aligned face
+    offsets: np.ndarray  # (T, 468, 3) aligned faces minus the identity
+
+
+def compute_basis(
+    tracks: Sequence[np.ndarray], settings: BasisSettings | None = None, name: str = DEFAULT_MODEL
+) -> FaceModel:
+    """Compute a face model from tracked clips, one array (T, 478, 3) px each, NaN in frames without a face.
+
+    Raises `UserError` if fewer than two clips, or fewer frames than 64 dimensions need, are usable.
+    """
+    settings = settings or BasisSettings()
+    reference, partner = _reference_face(tracks)
+    clips = [clip for track in tracks if (clip := _aligned_clip(track, reference, settings)) is not None]
+    log.info("basis: %d of %d clips are usable", len(clips), len(tracks))
+    num_frames = sum(len(clip.offsets) for clip in clips)
+    if len(clips) < 2 or 2 * num_frames < 4 * NUM_EXPRESSION:
+        raise UserError(
+            f"{len(clips)} usable clips with {num_frames} frames are too few for {NUM_EXPRESSION} dimensions; give more"
+        )
+    identities = np.stack([face for clip in clips for face in (clip.identity, _mirrored(clip.identity, partner))])
+    offsets = np.concatenate([part for clip in clips for part in (clip.offsets, _mirrored(clip.offsets, partner))])
+    mean = identities.mean(0)
+    return FaceModel(
+        name=name,
+        mean=mean,
+        identity_basis=_identity_basis(identities - mean, settings.num_identity),
+        expression_basis=_expression_basis(offsets, mean),
+        alignment_weights=alignment_weights(),
+        fit_weights=fit_weights(),
+        identity_noise=np.array(_identity_noise(identities - mean, settings.num_identity)),
+    )
+
+
+def basis_from_datasets(roots: Sequence[Path], settings: BasisSettings | None = None) -> FaceModel:
+    """Compute a face model from the landmarks of published datasets (`ROOT/coeffs/*.parquet`, column `landmarks`).
+
+    Raises `UserError` if a root holds no such table, or the clips are too few.
+    """
+    return compute_basis([track for root in roots for track in dataset_tracks(root)], settings)
+
+
+def dataset_tracks(root: Path) -> Iterator[np.ndarray]:
+    """Landmark tracks (T, 478, 3) of a published dataset, in the order of its shards."""
+    shards = sorted((root / "coeffs").glob("*.parquet"))
+    if not shards:
+        raise UserError(f"{root}: no coeffs/*.parquet here; give the folder of a published dataset")
+    for shard in shards:
+        for row in rows_from_table(read_shard(shard, ["landmarks"])):
+            if row["landmarks"] is not None:
+                yield row["landmarks"].reshape(-1, NUM_LANDMARKS, 3)
+
+
+def explained_variance(model: FaceModel, tracks: Sequence[np.ndarray], dims: Sequence[int]) -> list[float]:
+    """Share of the (weighted) expression motion of `tracks` that the first d dimensions explain, for d in `dims`."""
+    weights = np.sqrt(np.repeat(model.fit_weights.astype(np.float64), 3))
+    settings = BasisSettings(max_yaw_deg=180.0, min_frames=1)
+    clips = [clip for track in tracks if (clip := _aligned_clip(track, model.mean, settings)) is not None]
+    offsets = np.concatenate([clip.offsets.reshape(len(clip.offsets), -1) for clip in clips]) * weights
+    basis = model.expression_basis.reshape(model.num_expression, -1) * weights
+    shares = []
+    for count in dims:
+        left = offsets - (offsets @ np.linalg.pinv(basis[:count])) @ basis[:count]
+        shares.append(1.0 - float((left**2).sum() / (offsets**2).sum()))
+    return shares
+
+
+def _mirrored(faces: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """The mirror image of faces or offsets (..., 468, 3)."""
+    flipped: np.ndarray = faces[..., partner, :] * _MIRROR
+    return flipped
+
+
+def _vertices(track: np.ndarray) -> np.ndarray:
+    """Vertices of the frames that have a face, float64 (V, 468, 3)."""
+    points = track[:, :NUM_VERTICES]
+    found: np.ndarray = points[np.isfinite(points).all(axis=(1, 2))].astype(np.float64)
+    return found
+
+
+def _reference_face(tracks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Symmetric frontal face in model units (468, 3), by generalised Procrustes analysis, and the mirror map."""
+    found = [points for track in tracks if len(points := _vertices(track))]
+    if not found:
+        raise UserError("no frame of the given clips has landmarks")
+    weights = alignment_weights()
+    face = found[0][0] - found[0][0].mean(0)
+    for _ in range(4):
+        face = np.mean([fit_similarity(face, points, weights).undo(points).mean(0) for points in found], axis=0)
+        face -= face.mean(0)
+    partner, turn = mirror_map(face)
+    face = face @ turn.T
+    face = (face + _mirrored(face, partner)) / 2
+    _, y, z = face[_CHIN] - face[_FOREHEAD]
+    cos, sin = y / np.hypot(y, z), z / np.hypot(y, z)
+    face = face @ np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]]).T
+    face -= face.mean(0)
+    right, left = OUTER_EYE_CORNERS
+    face /= np.linalg.norm(face[left] - face[right])
+    return face, partner
+
+
+def _aligned_clip(track: np.ndarray, reference: np.ndarray, settings: BasisSettings) -> _Clip | None:
+    """A clip's frames aligned to its own mean face, or None when too few are usable."""
+    points = _vertices(track)
+    if not len(points):
+        return None
+    weights = alignment_weights()
+    turn = fit_similarity(reference, points, weights).rotation
+    points = points[np.abs(np.degrees(np.arctan2(turn[:, 0, 2], turn[:, 2, 2]))) <= settings.max_yaw_deg]
+    if len(points) < settings.min_frames:
+        return None
+    identity = reference
+    for _ in range(3):
+        face = fit_similarity(identity, points, weights).undo(points).mean(0)
+        identity = fit_similarity(reference, face[None], weights).undo(face[None])[0]
+    offsets = fit_similarity(identity, points, weights).undo(points) - identity
+    keep = np.linspace(0, len(offsets) - 1, min(len(offsets), settings.max_frames)).round().astype(int)
+    return _Clip(identity, offsets[keep])
+
+
+def _principal(rows: np.ndarray, count: int) -> np.ndarray:
+    """The `count` strongest orthonormal directions of rows (N, D) -> (count, D), with a fixed sign."""
+    if len(rows) < rows.shape[1]:
+        directions = np.linalg.svd(rows, full_matrices=False)[2][:count]
+    else:
+        directions = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :count].T
+    strongest = np.abs(directions).argmax(axis=1)
+    signs = np.sign(directions[np.arange(len(directions)), strongest])
+    signed: np.ndarray = directions * signs[:, None]
+    return signed
+
+
+def _identity_basis(offsets: np.ndarray, count: int) -> np.ndarray:
+    """Principal components of identities (N, 468, 3), scaled to standard deviations: (I, 468, 3)."""
+    rows = offsets.reshape(len(offsets), -1)
+    directions = _principal(rows, min(count, len(rows) // 2 - 1))
+    scaled: np.ndarray = directions * np.sqrt(np.mean((rows @ directions.T) ** 2, axis=0))[:, None]
+    return scaled.reshape(-1, NUM_VERTICES, 3)
+
+
+def _identity_noise(offsets: np.ndarray, count: int) -> float:
+    """Standard deviation per coordinate that a basis of the other clips leaves of a clip's identity (and mirror)."""
+    rows = offsets.reshape(len(offsets), -1)
+    left = []
+    for first in range(0, len(rows), 2):
+        others = np.delete(rows, [first, first + 1], axis=0)
+        directions = _principal(others, min(count, max(1, len(others) // 2 - 1)))
+        left.append(rows[first] - (rows[first] @ directions.T) @ directions)
+    return float(np.sqrt(np.mean(np.square(left))))
+
+
+def _expression_basis(offsets: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Offsets (N, 468, 3) -> basis (64, 468, 3) in standard deviations, strongest dimension first."""
+    lip, eye = region_weights(mean)
+    metric = np.sqrt(np.repeat(fit_weights(), 3))
+    rows = offsets.reshape(len(offsets), -1) * metric
+    blocks = []
+    for weights, count in ((lip, NUM_LIP), (eye, NUM_EYE)):
+        block = _principal(rows * np.repeat(weights, 3), count)
+        blocks.append(_principal(rows @ block.T, count) @ block)  # turned within: uncorrelated coefficients
+    local = np.concatenate(blocks)
+    rest = rows - (rows @ local.T) @ local
+    basis = np.concatenate([local, _principal(rest, NUM_EXPRESSION - len(local))])
+    deviations = np.sqrt(np.mean((rows @ basis.T) ** 2, axis=0))
+    order = np.argsort(-deviations, kind="stable")
+    scaled: np.ndarray = (basis * deviations[:, None])[order] / metric
+    return scaled.reshape(-1, NUM_VERTICES, 3)
