@@ -84,11 +84,11 @@ def close_eyes(vertices: np.ndarray, closure: float) -> np.ndarray:
     for contour, upper_ring, crease_ring, lower_ring in _LIDS:
         upper, lower = (half[1:-1] for half in halves(contour))
         gap = out[lower] - out[upper]
-        out[upper] += gap * (0.86 * closure)
-        out[lower] -= gap * (0.14 * closure)
-        out[list(upper_ring)] += gap * (0.86 * 0.42 * closure)
-        out[list(crease_ring)] += gap * (0.86 * 0.1 * closure)
-        out[list(lower_ring)] -= gap * (0.14 * 0.4 * closure)
+        out[upper] += gap * (0.95 * closure)
+        out[lower] -= gap * (0.05 * closure)
+        out[list(upper_ring)] += gap * (0.95 * 0.42 * closure)
+        out[list(crease_ring)] += gap * (0.95 * 0.07 * closure)
+        out[list(lower_ring)] -= gap * (0.05 * 0.4 * closure)
     return out.astype(np.float32)
 
 

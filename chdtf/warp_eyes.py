@@ -79,7 +79,7 @@ class Eye:
         if strength.max() < 0.02:
             return
         taper = np.sin(np.pi * np.linspace(0.08, 0.92, len(upper))) ** 0.5
-        line = soft_line(upper, 0.8 * strength * taper, max(0.7, 0.045 * self._width_px), box)
+        line = soft_line(upper, 0.85 * strength * taper, max(0.7, 0.06 * self._width_px), box)
         blend(frame, np.broadcast_to(self._lash_colour, (*line.shape, 3)), line, box)
 
 
@@ -98,8 +98,8 @@ def _bare_lids(
     """The skin that an eye without lashes and eyeball would show, uint8 (h, w, 3), where to use it, and its corner."""
     box = Box.around(np.vstack([upper, lower]), 0.5 * width_px + 2, *image.shape[:2])
     crop = np.ascontiguousarray(box.of(image))
-    up = np.array([0.0, -0.16 * width_px])
-    wide = soft_polygon(upper + up, lower - 0.6 * up, box)
+    up = np.array([0.0, -0.2 * width_px])
+    wide = soft_polygon(upper + up, lower - 1.4 * up, box)
     ring = cv2.dilate(wide, np.ones((3, 3)), iterations=max(1, round(0.08 * width_px))) - wide > 0.5
     around = (crop[ring] if ring.any() else crop.reshape(-1, 3)).astype(np.float32)
     luma = around.mean(1)
@@ -114,6 +114,8 @@ def _bare_lids(
     strange = np.abs(crop.mean(2) / np.maximum(filled.mean(2), 1.0) - 1)
     odd = cv2.GaussianBlur(smoothstep((strange - 0.08) / 0.15), (0, 0), max(0.5, 0.03 * width_px))
     inside = soft_polygon(upper + 0.2 * up, lower - 0.2 * up, box)
-    share = np.maximum(inside, wide * np.minimum(1.3 * odd, 1)).astype(np.float32)
-    share = cv2.GaussianBlur(share, (0, 0), max(0.5, 0.025 * width_px))
+    share = np.maximum(inside, wide * np.minimum(3 * odd + 0.2, 1)).astype(np.float32)
+    # the lash line goes down with the lid
+    lashes = soft_line(upper + 0.3 * up, np.full(len(upper), 1.0), 0.05 * width_px, box)
+    share = cv2.GaussianBlur(share * (1 - 0.4 * np.minimum(1.2 * lashes, 1)), (0, 0), max(0.4, 0.02 * width_px))
     return np.clip(filled, 0, 255).astype(np.uint8), share, (box.x0, box.y0)
