@@ -85,6 +85,7 @@ def draw_sample(
     for number, name in enumerate(_draw_all(folder, missing, processes), len(plan) - len(missing) + 1):
         log.info("drew %s", name)
         report(number, len(plan), name)
+    _remove_stale(folder, plan)
     truths = {video.video_id: json.loads(_truth_path(folder, video).read_text("utf-8"))["truth"] for video in plan}
     _write_changed(folder / "truth.json", _truth_text(truths))
     manifest = folder / "manifest.csv"
@@ -144,6 +145,15 @@ def _is_drawn(folder: Path, video: SampleVideo) -> bool:
     except ValueError:
         return False
     return bool(entry.get("fingerprint") == fingerprint(video) and entry.get("sha256") == sha256_file(path))
+
+
+def _remove_stale(folder: Path, plan: Sequence[SampleVideo]) -> None:
+    """Remove what an older plan left, and what an interrupted drawing did."""
+    planned = {path for video in plan for path in (_video_path(folder, video), _truth_path(folder, video))}
+    for name in (_SOURCES, _TRUTHS):
+        for path in (folder / name).iterdir():
+            if path not in planned and path.suffix in (".mp4", ".json"):
+                path.unlink()
 
 
 def _draw_one(folder: Path, video: SampleVideo) -> str:

@@ -114,4 +114,6 @@ def empty_scene(width: int, height: int) -> np.ndarray:
         image = image * (1 - cover) + np.array(colour, np.float32) * cover
     lake = np.clip((v - 0.86) * height / 2 + 0.5, 0, 1)[..., None]
     water = np.stack([80 + 20 * np.sin(180 * v), 120 + 20 * np.sin(180 * v), 160 + 20 * np.sin(180 * v)], axis=-1)
-    return np.clip(image * (1 - lake) + water * lake, 0, 255).astype(np.uint8)
+    image = image * (1 - lake) + water * lake
+    scene: np.ndarray = np.clip(image, 0, 255).astype(np.uint8)
+    return scene

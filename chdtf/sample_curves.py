@@ -12,6 +12,7 @@ Phoneme = tuple[float, str]  # start_s in the speech file, IPA name; an empty na
 
 _STEP_S = 0.002
 _COARTICULATION_S = 0.035  # standard deviation of the blending of neighbouring sounds
+_LEAD_S = 0.02  # the mouth takes its shape a little before the sound
 _CLOSURE_HOLD_S = 0.06  # lips stay together at least so long in m, b, p: more than one frame at 25 fps
 _CLOSURE_EDGE_S = 0.045
 _PAUSE_S = 0.10  # shorter pauses are stop closures of the tongue, in which the lips stay as they are
@@ -119,7 +120,7 @@ def mouth_curve(phonemes: Sequence[Phoneme], speech_s: float, times_s: np.ndarra
     """
     grid = np.arange(-1.0, speech_s + 1.0, _STEP_S)
     spans = _spans(phonemes, speech_s)
-    curve = _gaussian(_aims(grid, spans), _COARTICULATION_S)
+    curve = _gaussian(_aims(grid + _LEAD_S, spans), _COARTICULATION_S)
     for start, end in _closures(spans):
         middle, half = (start + end) / 2, max(end - start, _CLOSURE_HOLD_S) / 2
         away = np.clip((np.abs(grid - middle) - half) / _CLOSURE_EDGE_S, 0, 1)

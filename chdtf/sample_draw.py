@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chdtf import animate, sample_canvas, sample_curves, warp
+from chdtf import animate, warp
 from chdtf.faces import OUTER_EYE_CORNERS, detect_landmarks, vertices
 from chdtf.media import fit_length, read_waveform, write_video
 from chdtf.sample_canvas import Framing, beside, draw_canvas, empty_scene
@@ -18,6 +18,7 @@ from chdtf.sample_curves import Blink, HeadMotion, Phoneme, head_motion, lid_cur
 from chdtf.sample_plan import SampleVideo
 
 SPEECH = Path(__file__).resolve().parent / "assets" / "speech"
+_DRAWING = ("animate", "sample_canvas", "sample_curves", "sample_draw")
 _ROOM_TONE = 3e-4  # rms of the noise between words; a recording is never digitally silent
 
 
@@ -137,10 +138,16 @@ def fingerprint(video: SampleVideo) -> str:
     digest = hashlib.sha256(json.dumps(dataclasses.asdict(video)).encode())
     for name in video.speeches:
         digest.update(json.dumps(_speech_table()[name]).encode() + load_speech(name).path.read_bytes())
-    for module in (sample_canvas, sample_curves, warp, animate):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    digest.update(_code_hash())
     return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=1)
+def _code_hash() -> bytes:
+    """Hash of the modules that decide what a frame looks like; a change in one draws the sample again."""
+    folder = Path(__file__).parent
+    modules = [*folder.glob("warp*.py"), *(folder / f"{name}.py" for name in _DRAWING)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(modules))).digest()
 
 
 def draw_video(video: SampleVideo, path: Path) -> dict[str, Any]:

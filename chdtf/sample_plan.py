@@ -51,7 +51,7 @@ def _train(
     return SampleVideo(
         video_id=f"collins_{speech}",
         speaker_id="eileen_collins",
-        language=speech.split("_")[0],
+        language=speech.split("_", maxsplit=1)[0],
         split="train",
         speeches=(speech,),
         faces=(framing,),
@@ -68,7 +68,7 @@ def _test(speech: str, seed: int, framing: Framing, fps: float = 25.0, num_blink
     return SampleVideo(
         video_id=f"hopper_{speech}",
         speaker_id="grace_hopper",
-        language=speech.split("_")[0],
+        language=speech.split("_", maxsplit=1)[0],
         split="test",
         speeches=(speech,),
         faces=(framing,),

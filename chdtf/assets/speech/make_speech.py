@@ -45,10 +45,14 @@ SENTENCES = (
              "full of blossoms and bees.", 165, 42),
     Sentence("en_bridge", "en", "en-us+f5", "Welcome aboard. Our next stop is the main bridge. "
              "Please remember your umbrella.", 160, 45),
-    Sentence("cmn_weather", "cmn", "sit/cmn-Latn-pinyin+f2", "大家早上好。今天天气很好，晚上有小雨，请带上雨伞。", 200, 55),
-    Sentence("cmn_counting", "cmn", "sit/cmn-Latn-pinyin+f3", "一，二，三，四，五，六，七，八。八本书都放在门旁边。", 205, 60),
-    Sentence("cmn_market", "cmn", "sit/cmn-Latn-pinyin+f4", "妈妈早上去市场，买了苹果、葡萄和面包。爸爸在家泡茶。", 200, 46),
-    Sentence("cmn_river", "cmn", "sit/cmn-Latn-pinyin+f5", "春天河边很漂亮，许多朋友在这里跑步、拍照、听音乐。", 200, 42),
+    Sentence("cmn_weather", "cmn", "sit/cmn-Latn-pinyin+f2", "大家早上好。今天天气很好，晚上有小雨，请带上雨伞。",
+             200, 55),
+    Sentence("cmn_counting", "cmn", "sit/cmn-Latn-pinyin+f3", "一，二，三，四，五，六，七，八。八本书都放在门旁边。",
+             205, 60),
+    Sentence("cmn_market", "cmn", "sit/cmn-Latn-pinyin+f4", "妈妈早上去市场，买了苹果、葡萄和面包。爸爸在家泡茶。",
+             200, 46),
+    Sentence("cmn_river", "cmn", "sit/cmn-Latn-pinyin+f5", "春天河边很漂亮，许多朋友在这里跑步、拍照、听音乐。",
+             200, 42),
     Sentence("es_morning", "es", "es+f2", "Buenos días a todos. Hoy vamos a hablar de los pájaros y de las montañas "
              "que vemos desde la ventana.", 170, 52),
     Sentence("es_bread", "es", "es-419+f4", "En mi pueblo, la panadería abre a las seis. Por la mañana compramos pan "
