@@ -56,7 +56,7 @@ def open_mouth(vertices: np.ndarray, opening: float) -> np.ndarray:
     # the corners are drawn down and in by an opening jaw
     corner = max(growth[middle], 0.0) * np.exp(-(((np.abs(u) - 1) / 0.4) ** 2) - (v / (0.55 * half_width)) ** 2)
     out[:, :2] += (np.where(below, drop, rise) + 0.16 * corner)[:, None] * down
-    out[:, :2] -= (0.14 * corner * np.sign(u))[:, None] * across
+    out[:, :2] -= (0.11 * corner * np.sign(u))[:, None] * across
     return out.astype(np.float32)
 
 
@@ -69,7 +69,7 @@ def _gap_growth(points: np.ndarray, wanted_px: float, unit: float, across: np.nd
     wanted = float(np.sqrt(max(wanted_px**2 - float(between[middle] @ across) ** 2, 0.0)))
     place = (points[upper, :2] + points[lower, :2]) @ across / 2
     place = 2 * (place - place[0]) / (place[-1] - place[0]) - 1
-    rounded = np.clip(1 - np.abs(place) ** 2.5, 0, 1) ** 0.8
+    rounded = np.clip(1 - np.abs(place) ** 2.6, 0, 1) ** 0.72
     rounded /= rounded[middle]
     own = np.clip(gap, 0, None) / gap[middle] if gap[middle] > 0.02 * unit else rounded
     mix = float(smoothstep((wanted - gap[middle]) / (0.1 * unit)))

@@ -22,7 +22,8 @@ class Eye:
         self._plate = Plate(image, *curves, reach_px=0.35 * self._width_px + 2)
         self._lids = _bare_lids(image, *curves, self._width_px)
         skin = self._lids[0].reshape(-1, 3).astype(np.float32).mean(0)
-        self._lash_colour = 0.4 * _dark_colour(self._plate, *curves) + 0.25 * skin
+        luma = 0.36 * _dark_luma(self._plate, *curves) + 0.22 * float(skin.mean())
+        self._lash_colour = luma * (0.4 + 0.6 * skin / max(float(skin.mean()), 1.0))
 
     def closure(self, target: np.ndarray) -> np.ndarray:
         """Share of the source's opening that the lids have closed, in [0, 1], at each pair of contour vertices."""
@@ -83,13 +84,12 @@ class Eye:
         blend(frame, np.broadcast_to(self._lash_colour, (*line.shape, 3)), line, box)
 
 
-def _dark_colour(plate: Plate, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    """Mean colour of the darkest tenth of the opening: lashes and pupil, float32 (3,)."""
+def _dark_luma(plate: Plate, upper: np.ndarray, lower: np.ndarray) -> float:
+    """Mean brightness of the darkest tenth of the opening: lashes and pupil."""
+    luma = plate.texture.mean(2)
     inside = soft_polygon(upper, lower, plate.box) > 0.5
-    pixels = plate.texture[inside] if inside.any() else plate.texture.reshape(-1, 3)
-    luma = pixels.astype(np.float32).mean(1)
-    dark: np.ndarray = pixels[luma <= np.quantile(luma, 0.1)].astype(np.float32).mean(0)
-    return dark
+    luma = luma[inside] if inside.any() else luma.ravel()
+    return float(luma[luma <= np.quantile(luma, 0.1)].mean())
 
 
 def _bare_lids(

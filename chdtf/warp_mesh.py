@@ -14,6 +14,7 @@ from chdtf.faces import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, RIGID, tesse
 from chdtf.schema import NUM_VERTICES
 from chdtf.warp_layers import Box
 
+_SLIVER_PX = 0.35  # triangles less high than this are slivers
 _SUBPIXEL_BITS = 5  # cv2 draws polygons at 1/32 px
 _REACH = 1.15  # how far beyond the face oval the head takes its surroundings along, in face radii
 _ROOM = 0.55  # where the frame cuts closer than this to the face, points outside the frame move too
@@ -100,6 +101,7 @@ class HeadMesh:
         self._outside = _triangulate(oval[:, :2], grid, inside)
         self._openings = np.vstack([opening_triangles(c) for c in (RIGHT_EYE, LEFT_EYE, INNER_LIPS)])
         self._skin = tessellation()
+        self._facing = self.orientation(face)
         first = np.maximum(np.floor(low), 0).astype(int)
         last = np.minimum(np.ceil(high), frame).astype(int)
         self.box = Box(int(first[0]), int(first[1]), int(last[0]) + 1, int(last[1]) + 1)
@@ -115,10 +117,11 @@ class HeadMesh:
     def inverse_map(self, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where each pixel of `box` comes from: map_x, map_y float32, for mesh points that move source -> target.
 
-        Openings lie under the skin, far skin under near skin.
+        Openings lie under the skin, far skin under near skin, and skin that has turned over lowest.
         """
         depth = target[self._skin, 2].mean(1)
-        skin = self._skin[np.argsort(-depth, kind="stable")]
+        turned = self.orientation(target) != self._facing
+        skin = self._skin[np.lexsort((-depth, ~turned))]
         faces = np.vstack([self._outside, self._openings, skin])
         x0, y0, x1, y1 = self.box.x0, self.box.y0, self.box.x1, self.box.y1
         labels = np.full((y1 - y0, x1 - x0), -1, np.int32)
@@ -168,14 +171,28 @@ def _triangulate(oval: np.ndarray, grid: np.ndarray, polygon: cv2.typing.MatLike
 
 
 def _affine(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Affine maps (F, 2, 3) that take triangles (F, 3, 2) to triangles (F, 3, 2); flat ones go to one point."""
-    u, v = start[:, 1] - start[:, 0], start[:, 2] - start[:, 0]
-    p, q = end[:, 1] - end[:, 0], end[:, 2] - end[:, 0]
-    area = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
-    flat = np.abs(area) < 1e-3
-    inverse = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, area))
-    linear = np.empty((len(start), 2, 2))
-    linear[:, :, 0] = (p * v[:, 1:] - q * u[:, 1:]) * inverse[:, None]
-    linear[:, :, 1] = (q * u[:, :1] - p * v[:, :1]) * inverse[:, None]
-    offset = np.where(flat[:, None], end.mean(1), end[:, 0] - np.einsum("fij,fj->fi", linear, start[:, 0]))
+    """Affine maps (F, 2, 3) that take triangles (F, 3, 2) to triangles (F, 3, 2).
+
+    Slivers get the regularised least-squares map: the true one would throw the pixels beside them far away.
+    """
+    edges = np.stack([start[:, 1] - start[:, 0], start[:, 2] - start[:, 0]], axis=2)  # (F, 2, 2), columns
+    wanted = np.stack([end[:, 1] - end[:, 0], end[:, 2] - end[:, 0]], axis=2)
+    (a, b), (c, d) = edges[:, 0].T, edges[:, 1].T
+    area = a * d - b * c
+    longest = np.sqrt(np.maximum(np.maximum(a * a + c * c, b * b + d * d), (a - b) ** 2 + (c - d) ** 2))
+    full = np.abs(np.linalg.det(wanted))
+    thin = np.abs(area) < np.maximum(np.minimum(_SLIVER_PX * longest, 0.6 * full), 1e-6)
+    inverse = np.stack([np.stack([d, -b], 1), np.stack([-c, a], 1)], 1) / np.where(thin, 1.0, area)[:, None, None]
+    tall = edges[thin].transpose(0, 2, 1)
+    inverse[thin] = tall @ _inverse_2x2(edges[thin] @ tall + _SLIVER_PX**2 * np.eye(2))
+    linear = wanted @ inverse
+    centre = np.where(thin[:, None], start.mean(1), start[:, 0])
+    offset = np.where(thin[:, None], end.mean(1), end[:, 0]) - np.einsum("fij,fj->fi", linear, centre)
     return np.concatenate([linear, offset[:, :, None]], axis=2)
+
+
+def _inverse_2x2(m: np.ndarray) -> np.ndarray:
+    """Inverses of (F, 2, 2)."""
+    swapped = np.stack([np.stack([m[:, 1, 1], -m[:, 0, 1]], 1), np.stack([-m[:, 1, 0], m[:, 0, 0]], 1)], 1)
+    inverse: np.ndarray = swapped / (m[:, 0, 0] * m[:, 1, 1] - m[:, 0, 1] * m[:, 1, 0])[:, None, None]
+    return inverse

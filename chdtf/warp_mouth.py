@@ -27,24 +27,25 @@ class Palette:
 
 
 def palette(image: np.ndarray, face: np.ndarray) -> Palette:
-    """Interior colours from the brightness and the saturation of the skin around the mouth."""
-    height, width = image.shape[:2]
-    box = Box.around(face[[50, 280, 2, 200], :2], 0, height, width)
-    skin = box.of(image).reshape(-1, 3).astype(np.float32)
-    if not len(skin):
-        skin = image.reshape(-1, 3).astype(np.float32)
-    luma = skin @ np.array([0.299, 0.587, 0.114], np.float32)
-    middle = np.median(skin, axis=0)
-    light = float(np.clip(0.55 * np.quantile(luma, 0.9) + 70, 60, 215))
-    colourful = float(np.clip((middle.max() - middle.min()) / 30, 0, 1))
+    """Interior colours from the light on the skin around the mouth and the colour of the lips."""
+    luma_weights = np.array([0.299, 0.587, 0.114], np.float32)
+    skin = _pixels(image, face[[50, 280, 2, 200], :2])
+    lips = np.median(_pixels(image, face[[84, 314, 17], :2]), axis=0)
+    luma = skin @ luma_weights
+    light = float(np.clip(0.6 * np.quantile(luma, 0.9) + 62, 50, 205))
+    tone = np.median(skin, axis=0)
+    tone = tone / max(float(tone @ luma_weights), 1.0)
+    flesh = 0.5 * tone + 0.5 * lips / max(float(lips @ luma_weights), 1.0)
+    colourful = float(np.clip((tone.max() - tone.min()) / 0.25, 0, 1))  # grey images get grey interiors
+    red = 1 + np.array([0.18, -0.12, -0.1], np.float32) * colourful
+    teeth = light * (0.72 + 0.28 * tone) * (1 + np.array([0.0, 0.0, -0.03], np.float32) * colourful)
+    return Palette(teeth, 0.5 * light * flesh * red, 0.11 * light * flesh * red)
 
-    def tint(red: float, green: float, blue: float, level: float) -> np.ndarray:
-        colour = np.array([red, green, blue], np.float32)
-        grey = np.full(3, colour @ np.array([0.299, 0.587, 0.114]), np.float32)
-        mixed: np.ndarray = (grey + (colour - grey) * colourful) * level * light
-        return mixed.astype(np.float32)
 
-    return Palette(tint(1.03, 0.98, 0.88, 1.0), tint(0.62, 0.33, 0.32, 0.9), tint(0.2, 0.08, 0.075, 0.8))
+def _pixels(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The pixels of the box of some points, float32 (N, 3); of the whole image when they lie outside it."""
+    box = Box.around(points, 0, *image.shape[:2])
+    return (image if box.empty else box.of(image)).reshape(-1, 3).astype(np.float32)
 
 
 class Mouth:
@@ -63,6 +64,7 @@ class Mouth:
         self._own = float(smoothstep((opening - _OWN_INTERIOR) / 0.02))
         self._curves = smooth_curve(face[self._upper, :2]), smooth_curve(face[self._lower, :2])
         self._plate = Plate(image, *self._curves, reach_px=0.2 * self._unit_px + 2) if self._own > 0 else None
+        self._split = _split_of_jaws(image, *self._curves) if self._own > 0 else 1.0
 
     def lift(self, source: np.ndarray, target: np.ndarray) -> None:
         """Move the lips' texture borders (in mesh points `source`) off the teeth, as far as an open mouth closes."""
@@ -107,14 +109,33 @@ class Mouth:
         self, target: np.ndarray, motion: Similarity, box: Box, opening: float, cover: np.ndarray
     ) -> np.ndarray:
         """What the open lips show: float32 (h, w, 3)."""
+        upper_jaw = motion.plane(self._depth)  # moves with the head
+        lower_jaw = upper_jaw.copy()  # moves with the lower lip
+        lip = list(self._lower[4:7])
+        lower_jaw[:, 2] += (target[lip, :2] - _move(upper_jaw, self._source[lip, :2])).mean(0)
+        layer = self._drawn(upper_jaw, target[self._lower[5], :2], box, opening)
+        layer *= _shade(cover, self._unit_px)
+        if self._plate is None:
+            return layer
+        upper, lower = self._curves
+        split = upper + (lower - upper) * self._split
+        below = np.array([0.0, 1.0])
+        if self._split < 1:
+            own = self._plate.sample(box, lower_jaw)
+            where = soft_polygon(_move(lower_jaw, split - 2.2 * below), _move(lower_jaw, lower + 40 * below), box)
+            layer += (own - layer) * (self._own * cv2.GaussianBlur(where, (0, 0), 0.8))[..., None]
+        own = self._plate.sample(box, upper_jaw)
+        end = split if self._split < 1 else lower + 1.2 * below
+        where = soft_polygon(_move(upper_jaw, upper - 40 * below), _move(upper_jaw, end), box)
+        layer += (own - layer) * (self._own * cv2.GaussianBlur(where, (0, 0), 0.6))[..., None]
+        return layer
+
+    def _drawn(self, upper_jaw: np.ndarray, lip: np.ndarray, box: Box, opening: float) -> np.ndarray:
+        """Cavity, tongue and two rows of teeth in even light: float32 (h, w, 3)."""
         x, y = box.grid()
-        affine = motion.plane(self._depth)
-        scale = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
-        unit = self._unit_px * scale
-        right = affine[:, 0] / max(float(np.linalg.norm(affine[:, 0])), 1e-6)
+        unit = self._unit_px * float(np.sqrt(abs(np.linalg.det(upper_jaw[:, :2]))))
+        right = upper_jaw[:, 0] / max(float(np.linalg.norm(upper_jaw[:, 0])), 1e-6)
         down = np.array([-right[1], right[0]])
-        jaw = affine[:, :2] @ self._source[self._upper[5], :2] + affine[:, 2]  # upper jaw: moves with the head
-        lip = target[self._lower[5], :2]  # lower jaw: moves with the lower lip
 
         def frame_of(origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             dx, dy = x - origin[0], y - origin[1]
@@ -123,26 +144,40 @@ class Mouth:
         pixel = 1.0 / unit
         layer = np.broadcast_to(self._palette.cavity, (*x.shape, 3)).copy()
         u, v = frame_of(lip)
-        wide = float(smoothstep((opening - 0.06) / 0.2))
-        tongue = smoothstep((v + 0.02 + 0.11 * wide + 0.5 * u**2) / 0.06) * 0.75 * wide
+        wide = float(smoothstep((opening - 0.05) / 0.2))
+        tongue = smoothstep((v + 0.015 + 0.12 * wide + 0.6 * u**2) / 0.07) * (0.35 + 0.5 * wide)
         layer += (self._palette.tongue - layer) * tongue[..., None]
-        rise = 0.005 + 0.035 * float(smoothstep((opening - 0.08) / 0.25))
-        lower_teeth = _teeth(u, -v, _LOWER_TEETH, rise, 0.012, pixel)
-        layer += (self._palette.teeth * 0.62 - layer) * (lower_teeth * float(smoothstep(opening / 0.15)))[..., None]
-        u, v = frame_of(jaw)
-        upper_teeth = _teeth(u, v, _UPPER_TEETH, _TEETH_SHOW, 0.03, pixel)
-        layer += (self._palette.teeth * 0.92 - layer) * upper_teeth[..., None]
-        layer *= _shade(cover, unit)[..., None]
-        if self._plate is not None:
-            own = self._plate.sample(box, affine)
-            layer += (own - layer) * (self._own * self._own_cover(box, affine))[..., None]
+        rise = -0.004 + 0.055 * float(smoothstep((opening - 0.08) / 0.2))
+        lower_teeth = _teeth(u, -v, _LOWER_TEETH, rise, 0.05, pixel) * float(smoothstep((opening - 0.08) / 0.12))
+        layer += (self._palette.teeth * 0.66 - layer) * (0.9 * lower_teeth)[..., None]
+        u, v = frame_of(_move(upper_jaw, self._source[self._upper[5], :2]))
+        upper_teeth = _teeth(u, v, _UPPER_TEETH, _TEETH_SHOW, 0.05, pixel)
+        layer += (self._palette.teeth - layer) * upper_teeth[..., None]
         return layer
 
-    def _own_cover(self, box: Box, affine: np.ndarray) -> np.ndarray:
-        """Where the source's own interior goes: down to where its lower lip was, rounded off."""
-        upper, lower = (curve @ affine[:, :2].T + affine[:, 2] for curve in self._curves)
-        below = np.array([0.0, 1.0])
-        return cv2.GaussianBlur(soft_polygon(upper - 40 * below, lower + 1.2 * below, box), (0, 0), 0.6)
+
+def _move(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """An affine map (2, 3) of points (..., 2)."""
+    moved: np.ndarray = points @ affine[:, :2].T + affine[:, 2]
+    return moved
+
+
+def _split_of_jaws(image: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> float:
+    """Where, from the upper (0) to the lower lip (1), the source's interior passes from the upper to the lower jaw.
+
+    That is the darkest place beyond the brightest, teeth being bright; 1 when nothing dark lies there.
+    """
+    steps = np.linspace(0.08, 0.92, 15)
+    middle = slice(len(upper) // 3, -(len(upper) // 3))
+    places = upper[middle] + (lower[middle] - upper[middle]) * steps[:, None, None]  # (15, n, 2)
+    luma = cv2.remap(image, *np.moveaxis(places, 2, 0).astype(np.float32), cv2.INTER_LINEAR).mean((1, 2))
+    brightest = int(luma.argmax())
+    below, above = luma[brightest:], luma[: brightest + 1]
+    if brightest <= 0.6 * len(steps) and below.min() < 0.65 * luma[brightest]:
+        return float(steps[brightest + int(below.argmin())])
+    if brightest > 0.4 * len(steps) and above[2:].size and above[2:].min() < 0.65 * luma[brightest]:
+        return float(steps[2 + int(above[2:].argmin())])
+    return 1.0
 
 
 def _teeth(
@@ -158,12 +193,17 @@ def _teeth(
     low = edge - curve * arch - 0.008 * np.abs(place) ** 3
     solid = np.clip((low - v) / (1.5 * pixel) + 0.5, 0, 1)
     ridge = 1 - 0.16 * smoothstep((np.abs(place) - 0.7) / 0.3)
-    fade = 1 - 0.75 * smoothstep((across - 0.1) / (ends[-1] - 0.1))
+    fade = 1 - 0.8 * smoothstep((across - 0.08) / (ends[-1] - 0.1))
     shade: np.ndarray = solid * ridge * fade * (across < ends[-1])
     return shade
 
 
 def _shade(cover: np.ndarray, unit: float) -> np.ndarray:
-    """Shadow of the lips on what is behind them: (h, w) in [0.45, 1]."""
+    """Shadow of the lips, the upper one above all, warmer where it is darker: float32 (h, w, 3) in [0, 1]."""
     soft = cv2.GaussianBlur(cover, (0, 0), max(0.8, 0.022 * unit))
-    return 0.5 + 0.5 * smoothstep((soft - 0.35) / 0.65)
+    lowered = cv2.warpAffine(
+        soft, np.array([[1, 0, 0], [0, 1, 0.022 * unit]]), soft.shape[::-1], borderMode=cv2.BORDER_REPLICATE
+    )
+    light = 0.55 + 0.45 * smoothstep((lowered - 0.2) / 0.75)
+    shade: np.ndarray = light[..., None] ** np.array([0.85, 1.08, 1.12], np.float32)
+    return shade
