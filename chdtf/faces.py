@@ -129,6 +129,7 @@ class FaceDetector:
             self._detector = _solutions().face_detection.FaceDetection(
                 model_selection=int(full_range), min_detection_confidence=min_confidence
             )
+            self._detector.process(np.zeros((64, 64, 3), np.uint8))  # its first image is when it chatters
 
     def detect(self, image: np.ndarray) -> np.ndarray:
         """Faces of one uint8 (H, W, 3) RGB image: float32 (N, 5), x0, y0, x1, y1 as fractions of it and the score."""

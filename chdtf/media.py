@@ -23,8 +23,14 @@ log = logging.getLogger(__name__)
 class UnreadableError(Reject):
     """The file is not media that FFmpeg can decode; decoding it again would not change that."""
 
-    def __init__(self, path: Path, why: object) -> None:
-        super().__init__("unreadable", f"{path.name}: {str(why).splitlines()[0] if str(why) else type(why).__name__}")
+    def __init__(self, path: "Path | io.BytesIO", why: object) -> None:
+        text = getattr(why, "strerror", None) or str(why)  # FFmpeg's whole message names the folder as well
+        name = path.name if isinstance(path, Path) else "clip"
+        super().__init__("unreadable", f"{name}: {text.splitlines()[0] if text else type(why).__name__}")
+
+
+def _source(path: "Path | io.BytesIO") -> "str | io.BytesIO":
+    return str(path) if isinstance(path, Path) else path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +81,9 @@ def _rgb(frame: av.VideoFrame, size: tuple[int, int] | None) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
-def _decoded(
-    path: Path, start_s: float, end_s: float | None, longest_side_px: int | None
-) -> Iterator[tuple[float, Any]]:
+def _decoded(path: Path | io.BytesIO, start_s: float, end_s: float | None) -> Iterator[tuple[float, Any]]:
     """(time_s, frame) of the first video stream, beginning with the frame shown at `start_s`."""
-    with av.open(str(path)) as container:
+    with av.open(_source(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         origin = float((stream.start_time or 0) * (stream.time_base or 0))
@@ -112,7 +116,7 @@ def fit_size(width: int, height: int, longest_side_px: int | None) -> tuple[int,
 
 
 def frames(
-    path: Path,
+    path: Path | io.BytesIO,
     fps: float = FPS,
     start_s: float = 0.0,
     end_s: float | None = None,
@@ -130,7 +134,7 @@ def frames(
     image: np.ndarray | None = None
     last_gap = step
     try:
-        for time_s, frame in itertools.chain(_decoded(path, start_s, end_s, longest_side_px), [(None, None)]):
+        for time_s, frame in itertools.chain(_decoded(path, start_s, end_s), [(None, None)]):
             if pending is not None:
                 until = time_s if time_s is not None else pending[0] + min(last_gap, 1.0)
                 if time_s is not None:
@@ -150,7 +154,7 @@ def frames(
         raise UnreadableError(path, error) from error
 
 
-def read_frames(path: Path, fps: float = FPS, size_px: int | None = None) -> np.ndarray:
+def read_frames(path: Path | io.BytesIO, fps: float = FPS, size_px: int | None = None) -> np.ndarray:
     """All frames at a constant rate: uint8 (T, H, W, 3) RGB, scaled to (size_px, size_px) when given."""
     out = [
         frame if size_px is None or frame.shape[:2] == (size_px, size_px) else resize(frame, size_px)
@@ -176,9 +180,8 @@ def read_waveform(
     Time 0 is the first video frame, or the first sample where there is no video: a stream that starts later is padded
     with silence, so that lips and sound stay together. Raises `UnreadableError`.
     """
-    name = path if isinstance(path, Path) else Path("audio")
     try:
-        with av.open(str(path) if isinstance(path, Path) else path) as container:
+        with av.open(_source(path)) as container:
             if not container.streams.audio:
                 return None
             stream = container.streams.audio[0]
@@ -186,21 +189,24 @@ def read_waveform(
             if container.streams.video:
                 video = container.streams.video[0]
                 origin = float((video.start_time or 0) * (video.time_base or 0))
+            if start_s > 2:  # a second early: codecs need some frames to settle
+                container.seek(int((origin + start_s - 1) / stream.time_base), stream=stream)
             resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
             parts: list[np.ndarray] = []
             first_s: float | None = None
             for frame in container.decode(stream):
                 if first_s is None:
                     first_s = 0.0 if frame.time is None else float(frame.time)
+                if end_s is not None and frame.time is not None and frame.time - origin > end_s:
+                    break
                 parts += [out.to_ndarray().reshape(-1) for out in resampler.resample(frame)]
             parts += [out.to_ndarray().reshape(-1) for out in resampler.resample(None)]
     except av.error.FFmpegError as error:
-        raise UnreadableError(name, error) from error
+        raise UnreadableError(path, error) from error
     wave = np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
-    lead = round(((first_s or 0.0) - origin) * rate_hz)
-    wave = np.concatenate([np.zeros(lead, np.float32), wave]) if lead > 0 else wave[-lead or None :] if lead else wave
-    begin = round(start_s * rate_hz)
-    return wave[begin : None if end_s is None else round(end_s * rate_hz)]
+    lead = round(((first_s or 0.0) - origin - start_s) * rate_hz)
+    wave = np.pad(wave, (lead, 0)) if lead > 0 else wave[-lead or None :]
+    return wave[: None if end_s is None else round(end_s * rate_hz) - round(start_s * rate_hz)]
 
 
 def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:
