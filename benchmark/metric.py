@@ -1,7 +1,7 @@
-"""What a metric is: name, unit, direction and source as attributes, and load / measure / reduce. The folder is the registry.
+"""What a metric is: name, unit, direction and source as attributes; load, measure, reduce. The folder is the registry.
 
-`benchmark/metrics/cpbd.py` holds the metric `cpbd` as a frozen dataclass `Metric(MetricBase)`; its fields are its options
-and enter the fingerprint of every score. See docs/metrics.md for how to add one.
+`benchmark/metrics/cpbd.py` holds the metric `cpbd` as a frozen dataclass `Metric(MetricBase)`; its fields are its
+options and enter the fingerprint of every score. See docs/metrics.md for how to add one.
 """
 
 import dataclasses

@@ -101,5 +101,8 @@ class Normalise:
         return notes
 
 
+AS_IS = Normalise()
+
+
 def _square(image: np.ndarray) -> np.ndarray:
     return image if image.shape[:2] == (FRAME_SIZE_PX, FRAME_SIZE_PX) else media.resize(image, FRAME_SIZE_PX)

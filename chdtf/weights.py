@@ -6,10 +6,10 @@ Nothing is downloaded unless asked for; whatever needs absent weights says so an
 import dataclasses
 import difflib
 import functools
+import http.client
 import json
 import logging
 import os
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -173,7 +173,7 @@ def fetch(name: str, progress: Progress | None = None, registry: Mapping[str, We
         with atomic_path(found.path) as temporary:
             _download(weights, temporary, progress)
             _refuse_wrong_hash(weights, temporary)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         if is_disk_full(error):
             raise UserError(f"{found.path.parent}: no space for {weights.size_bytes} bytes") from error
         if isinstance(error, PermissionError):

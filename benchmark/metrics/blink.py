@@ -15,9 +15,9 @@ from chdtf.schema import FPS
 class Metric(MetricBase):
     """A blink is a run of 2 to 15 frames with EAR below 0.7 x the clip's median that ends in re-opening.
 
-    Open eyes measure 0.20-0.42 by person, so a fixed threshold miscounts narrow ones; `fixed_ear` gives it nevertheless.
-    A set's rate is all blinks over all seconds, with the exact Poisson interval: short clips quantise (one blink in
-    4.2 s is 0.24/s). Frames without a face count neither as open nor as closed, nor as time.
+    Open eyes measure 0.20-0.42 by person, so a fixed threshold miscounts narrow ones; `fixed_ear` gives it all the
+    same. A set's rate is all blinks over all seconds, with the exact Poisson interval: short clips quantise (one
+    blink in 4.2 s is 0.24/s). Frames without a face count neither as open nor as closed, nor as time.
     """
 
     name: ClassVar[str] = "blink"
@@ -25,7 +25,7 @@ class Metric(MetricBase):
     unit: ClassVar[str] = "1/s"
     higher_is_better: ClassVar[bool | None] = None
     source: ClassVar[str] = (
-        "EAR of Soukupova and Cech 2016 (2-D, mean of both eyes) on MediaPipe Face Mesh; counter with a relative threshold"
+        "EAR of Soukupova and Cech 2016 (2-D, mean of both eyes) on MediaPipe Face Mesh; runs below a relative level"
     )
     needs: ClassVar[frozenset[str]] = frozenset({"landmarks"})
     packages: ClassVar[tuple[str, ...]] = (*MetricBase.packages, "mediapipe")

@@ -6,31 +6,31 @@ to stand in every file derived from it:
     Copyright (c) 2009-2010 Arizona Board of Regents. All Rights Reserved.
     Contact: Lina Karam (karam@asu.edu) and Niranjan D. Narvekar (nnarveka@asu.edu)
     Image, Video, and Usabilty (IVU) Lab, ivulab.asu.edu, Arizona State University
-    This copyright statement may not be removed from this file or from modifications to this file. This copyright notice
-    must also be included in any file or product that is derived from this source file.
+    This copyright statement may not be removed from this file or from modifications to this file. This copyright
+    notice must also be included in any file or product that is derived from this source file.
 
-    Redistribution and use of this code in source and binary forms, with or without modification, are permitted provided
-    that the following conditions are met:
-    - Redistribution's of source code must retain the above copyright notice, this list of conditions and the following
-      disclaimer.
+    Redistribution and use of this code in source and binary forms, with or without modification, are permitted
+    provided that the following conditions are met:
+    - Redistribution's of source code must retain the above copyright notice, this list of conditions and the
+      following disclaimer.
     - Redistribution's in binary form must reproduce the above copyright notice, this list of conditions and the
       following disclaimer in the documentation and/or other materials provided with the distribution.
-    - The Image, Video, and Usability Laboratory (IVU Lab, http://ivulab.asu.edu) is acknowledged in any publication that
-      reports research results using this code, copies of this code, or modifications of this code. The code and our
-      papers are to be cited in the bibliography as:
+    - The Image, Video, and Usability Laboratory (IVU Lab, http://ivulab.asu.edu) is acknowledged in any publication
+      that reports research results using this code, copies of this code, or modifications of this code. The code and
+      our papers are to be cited in the bibliography as:
       N. D. Narvekar and L. J. Karam, "CPBD Sharpness Metric Software", http://ivulab.asu.edu/Quality/CPBD
-      N. D. Narvekar and L. J. Karam, "A No-Reference Perceptual Image Sharpness Metric Based on a Cumulative Probability
-      of Blur Detection," QoMEX 2009, pp. 87-91, July 2009.
+      N. D. Narvekar and L. J. Karam, "A No-Reference Perceptual Image Sharpness Metric Based on a Cumulative
+      Probability of Blur Detection," QoMEX 2009, pp. 87-91, July 2009.
       N. D. Narvekar and L. J. Karam, "An Improved No-Reference Sharpness Metric Based on the Probability of Blur
       Detection," VPQM, January 2010.
     DISCLAIMER: This software is provided by the copyright holders and contributors "as is" and any express or implied
     warranties, including, but not limited to, the implied warranties of merchantability and fitness for a particular
-    purpose are disclaimed. In no event shall the Arizona Board of Regents, Arizona State University, IVU Lab members, or
-    contributors be liable for any direct, indirect, incidental, special, exemplary, or consequential damages (including,
-    but not limited to, procurement of substitute goods or services; loss of use, data, or profits; or business
-    interruption) however caused and on any theory of liability, whether in contract, strict liability, or tort
-    (including negligence or otherwise) arising in any way out of the use of this software, even if advised of the
-    possibility of such damage.
+    purpose are disclaimed. In no event shall the Arizona Board of Regents, Arizona State University, IVU Lab members,
+    or contributors be liable for any direct, indirect, incidental, special, exemplary, or consequential damages
+    (including, but not limited to, procurement of substitute goods or services; loss of use, data, or profits; or
+    business interruption) however caused and on any theory of liability, whether in contract, strict liability, or
+    tort (including negligence or otherwise) arising in any way out of the use of this software, even if advised of
+    the possibility of such damage.
 """
 
 import dataclasses
@@ -113,7 +113,7 @@ def _blocks(image: np.ndarray) -> np.ndarray:
 
 
 def sobel_edges(image: np.ndarray) -> np.ndarray:
-    """Vertical edges of a uint8 image, bool (H, W): b = (Sobel / 8)^2 > 4, thinned to local maxima along row or column."""
+    """Vertical edges of a uint8 image, bool (H, W): b = (Sobel / 8)^2 > 4, thinned to maxima along row or column."""
     strength = np.abs(cv2.Sobel(image, cv2.CV_16S, 1, 0, ksize=3, borderType=cv2.BORDER_REPLICATE))
     around = np.pad(strength, 1, mode="edge")
     along_row = (around[1:-1, :-2] <= strength) & (strength > around[1:-1, 2:])

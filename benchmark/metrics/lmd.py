@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmark.footage import paired
 from benchmark.metric import Footage, MetricBase, Unscored
-from chdtf.faces import MOUTH_20, OUTER_EYE_CORNERS
+from chdtf.faces import LEFT_EAR, MOUTH_20, RIGHT_EAR
 
 STABLE_5 = (33, 133, 362, 263, 4)  # four eye corners and the nose tip; the alignment of `lmd_aligned` rests on them
 
@@ -16,8 +16,8 @@ STABLE_5 = (33, 133, 362, 263, 4)  # four eye corners and the nose tip; the alig
 class Metric(MetricBase):
     """LMD = mean over frames and 20 mouth points of |(p - mean p) - (q - mean q)|, in px of the 256x256 frame.
 
-    The points are the mouth of the 68-point convention (outer 48-59, inner 60-67) as MediaPipe vertices. Centring on the
-    mouth removes head translation; roll and scale remain. Frames are paired by index, without temporal alignment.
+    The points are the mouth of the 68-point convention (outer 48-59, inner 60-67) as MediaPipe vertices. Centring on
+    the mouth removes head translation; roll and scale remain. Frames are paired by index, without temporal alignment.
     A frame in which either face is missing has no value: read the value together with `frames_scored`.
     """
 
@@ -26,8 +26,8 @@ class Metric(MetricBase):
     unit: ClassVar[str] = "px"
     higher_is_better: ClassVar[bool | None] = False
     source: ClassVar[str] = (
-        "Chen et al., ECCV 2018; centring as in ATVGnet's evaluation_matrix.py, divided by the 20 points as in the formula; "
-        "MediaPipe Face Mesh instead of dlib"
+        "Chen et al., ECCV 2018; centring as in ATVGnet's evaluation_matrix.py, divided by the 20 points as in the "
+        "formula; MediaPipe Face Mesh instead of dlib"
     )
     needs: ClassVar[frozenset[str]] = frozenset({"reference", "landmarks"})
     packages: ClassVar[tuple[str, ...]] = (*MetricBase.packages, "mediapipe")
@@ -35,16 +35,15 @@ class Metric(MetricBase):
     min_face_share: float = 0.5
 
     def measure(self, generated: Footage, reference: Footage | None, model: Any) -> np.ndarray:
-        """Per common frame, float64 (T, 3): LMD in px, in % of the eye distance, and aligned on eyes and nose in px."""
+        """Per common frame, float64 (T, 3): LMD in px, in % of the distance of eye centres, aligned on eyes and nose."""
         if reference is None:
             raise Unscored("no_reference")
         ours, theirs = paired(generated, reference)
         p = generated.face_landmarks(self.min_face_share)[ours, :, :2].astype(np.float64)
         q = reference.face_landmarks(self.min_face_share)[theirs, :, :2].astype(np.float64)
         distance = centred_distance(p[:, MOUTH_20], q[:, MOUTH_20])
-        right, left = OUTER_EYE_CORNERS
-        eyes = np.linalg.norm(q[:, right] - q[:, left], axis=-1)
-        values = np.stack([distance, 100 * distance / eyes, aligned_distance(p, q)], axis=1)
+        eyes = np.linalg.norm(_eye_centre(q, RIGHT_EAR) - _eye_centre(q, LEFT_EAR), axis=-1)
+        values: np.ndarray = np.stack([distance, 100 * distance / eyes, aligned_distance(p, q)], axis=1)
         if np.isnan(values).all():
             raise Unscored("no_face: no frame in which both videos show one")
         return values
@@ -61,8 +60,7 @@ class Metric(MetricBase):
 def centred_distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Mean distance of (T, L, 2) points after each set's own mean is taken off: (T,)."""
     difference = (p - p.mean(axis=1, keepdims=True)) - (q - q.mean(axis=1, keepdims=True))
-    mean: np.ndarray = np.linalg.norm(difference, axis=-1).mean(axis=1)
-    return mean
+    return np.asarray(np.linalg.norm(difference, axis=-1).mean(axis=1))
 
 
 def aligned_distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -74,6 +72,11 @@ def aligned_distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     moved = turn * (_complex(p[:, MOUTH_20]) - source_mean) + target_mean
     mean: np.ndarray = np.abs(moved - _complex(q[:, MOUTH_20])).mean(axis=1)
     return mean
+
+
+def _eye_centre(points: np.ndarray, eye: tuple[int, ...]) -> np.ndarray:
+    centre: np.ndarray = (points[:, eye[0]] + points[:, eye[3]]) / 2  # p1 and p4 are the corners
+    return centre
 
 
 def _complex(points: np.ndarray) -> np.ndarray:

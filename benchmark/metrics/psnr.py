@@ -22,7 +22,7 @@ class Metric(MetricBase):
     unit: ClassVar[str] = "dB"
     higher_is_better: ClassVar[bool | None] = True
     source: ClassVar[str] = (
-        "Hore and Ziou 2010; computed in float on 8-bit RGB like skimage.metrics.peak_signal_noise_ratio, frame by frame"
+        "Hore and Ziou 2010; on 8-bit RGB without wrap-around, by frame, as in skimage.metrics.peak_signal_noise_ratio"
     )
     needs: ClassVar[frozenset[str]] = frozenset({"reference"})
     digits: ClassVar[int] = 2

@@ -1,0 +1,97 @@
+"""Results per clip to one row per method, subset and metric, with interval and coverage."""
+
+import collections
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+
+from benchmark.clip_score import ClipScore
+from benchmark.metric import MetricBase
+
+GROUND_TRUTH, METHOD, CONTROL = "ground_truth", "method", "control"
+KINDS = (GROUND_TRUTH, METHOD, CONTROL)
+ALL = "all"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreRow:
+    """One number of a leaderboard.
+
+    `value` is None when it could not be computed, and may be infinite. `num_infinite` clips were infinite and left out
+    of a finite value. `reasons` says why clips were not scored, each with the number of clips.
+    """
+
+    method: str
+    dataset: str
+    subset: str  # "all", or a language
+    split: str
+    metric: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    num_scored: int
+    num_expected: int
+    num_infinite: int
+    reasons: tuple[tuple[str, int], ...]
+    origin: str  # "measured" or "paper"
+    run_id: str
+    kind: str = METHOD
+
+
+def summarise(
+    scores: Iterable[ClipScore],
+    metrics: Sequence[MetricBase],
+    dataset: str,
+    run_id: str,
+    kind: str = METHOD,
+) -> list[ScoreRow]:
+    """Rows of one method: over all clips, then per language where there are several."""
+    scores = list(scores)
+    languages = sorted({score.language for score in scores})
+    subsets = {ALL: scores}
+    if len(languages) > 1:
+        subsets |= {language: [s for s in scores if s.language == language] for language in languages}
+    return [
+        _row(metric, [s for s in part if s.metric == metric.name], dataset, subset, run_id, kind)
+        for subset, part in subsets.items()
+        for metric in metrics
+        if part
+    ]
+
+
+def _row(
+    metric: MetricBase, scores: Sequence[ClipScore], dataset: str, subset: str, run_id: str, kind: str
+) -> ScoreRow:
+    arrays = [score.values for score in scores if score.value is not None and score.values is not None]
+    complete = len(arrays) == len(scores)
+    is_scored = bool(arrays) and (complete or not metric.all_or_none)
+    interval = metric.interval(arrays) if is_scored else None
+    return ScoreRow(
+        method=scores[0].method,
+        dataset=dataset,
+        subset=subset,
+        split="+".join(sorted({score.split for score in scores})),
+        metric=metric.name,
+        value=metric.reduce(arrays) if is_scored else None,
+        ci_low=interval[0] if interval else None,
+        ci_high=interval[1] if interval else None,
+        num_scored=len(arrays),
+        num_expected=len(scores),
+        num_infinite=sum(score.value is not None and math.isinf(score.value) for score in scores),
+        reasons=_reasons(scores),
+        origin="measured",
+        run_id=run_id,
+        kind=kind,
+    )
+
+
+def _reasons(scores: Sequence[ClipScore]) -> tuple[tuple[str, int], ...]:
+    """Reasons by their leading word, most frequent first, each shown by its first example."""
+    count: collections.Counter[str] = collections.Counter()
+    example: dict[str, str] = {}
+    for score in scores:
+        if score.reason:
+            word = score.reason.split(":")[0]
+            count[word] += 1
+            example.setdefault(word, score.reason)
+    return tuple((example[word], number) for word, number in count.most_common())
