@@ -36,7 +36,7 @@ class FaceModel:
     expression_basis: np.ndarray  # (K, 468, 3), K = 64 in mp468
     alignment_weights: np.ndarray  # (468,) of the similarity alignment, not 0 on rigid vertices only
     fit_weights: np.ndarray  # (468,) of the least squares
-    identity_noise: np.ndarray  # () standard deviation per coordinate of what the identity basis leaves of a new face
+    identity_noise: np.ndarray  # () effective sd per coordinate of what the identity basis leaves of a new face
 
     def __post_init__(self) -> None:
         wanted = {

@@ -60,7 +60,8 @@ class Subspaces:
         names = {field.name for field in dataclasses.fields(cls)}
         if set(raw) != names:
             raise ValueError(f"subspaces have the fields {sorted(names)}, not {sorted(raw)}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        return cls(**fields)
 
 
 def load_subspaces(model: FaceModel | None = None) -> Subspaces:
