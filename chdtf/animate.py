@@ -108,7 +108,7 @@ def move_head(
     unit = np.linalg.norm(left - right)
     pivot = (points[234] + points[454]) / 2 + (0, 0.25 * unit, 0)
     turn = Rotation.from_euler("yxz", [-yaw, -pitch, roll]).as_matrix()
-    moved = (points - pivot) @ turn.T + pivot + (shift_px[0], shift_px[1], 0.0)
+    moved: np.ndarray = (points - pivot) @ turn.T + pivot + (shift_px[0], shift_px[1], 0.0)
     return moved.astype(np.float32)
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from chdtf.warp_layers import Box, Plate, blend, smooth_curve, soft_line, soft_polygon
-from chdtf.warp_mesh import Similarity, halves, smoothstep
+from chdtf.warp_mesh import Motion, halves, smoothstep
 
 
 class Eye:
@@ -29,7 +29,7 @@ class Eye:
         """Share of the source's opening that the lids have closed, in [0, 1], at each pair of contour vertices."""
         gap = np.linalg.norm(target[self._upper, :2] - target[self._lower, :2], axis=1)
         wide = np.maximum(self._gap_px, 0.05 * self._width_px)
-        shut = np.clip((wide - gap) / wide, 0, 1)
+        shut: np.ndarray = np.clip((wide - gap) / wide, 0, 1)
         shut[[0, -1]] = shut[[1, -2]]
         return shut
 
@@ -57,7 +57,7 @@ class Eye:
         share = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         blend(frame, bare.astype(np.float32), share * amount, box)
 
-    def draw(self, frame: np.ndarray, target: np.ndarray, motion: Similarity) -> None:
+    def draw(self, frame: np.ndarray, target: np.ndarray, motion: Motion) -> None:
         """Blend eyeball and lash line into a warped frame, uint8 (H, W, 3), in place."""
         upper, lower = smooth_curve(target[self._upper, :2]), smooth_curve(target[self._lower, :2])
         box = Box.around(np.vstack([upper, lower]), 0.12 * self._width_px + 2, *frame.shape[:2])

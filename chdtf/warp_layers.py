@@ -63,8 +63,8 @@ def soft_polygon(upper: np.ndarray, lower: np.ndarray, box: Box) -> np.ndarray:
     outline = np.vstack([upper, lower[::-1]])
     scaled = ((outline - (box.x0, box.y0) + 0.5) * k - 0.5) * (1 << _BITS)
     cv2.fillPoly(canvas, [np.round(scaled).astype(np.int32)], 255, shift=_BITS)
-    small = cv2.resize(canvas, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA)
-    return small.astype(np.float32) / 255
+    small: np.ndarray = cv2.resize(canvas, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / np.float32(255)
 
 
 def soft_line(curve: np.ndarray, strength: np.ndarray, width_px: float, box: Box) -> np.ndarray:
@@ -106,7 +106,7 @@ class Plate:
         """The plate under an affine motion source -> target (2, 3), seen in a target box: float32 (h, w, 3)."""
         inverse = cv2.invertAffineTransform(affine)
         inverse[:, 2] += inverse[:, :2] @ (box.x0, box.y0) - (self.box.x0, self.box.y0)
-        warped = cv2.warpAffine(
+        warped: np.ndarray = cv2.warpAffine(
             self.texture,
             inverse,
             (box.x1 - box.x0, box.y1 - box.y0),

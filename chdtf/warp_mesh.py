@@ -12,6 +12,7 @@ from scipy.spatial import Delaunay
 
 from chdtf.faces import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, RIGID, tessellation
 from chdtf.schema import NUM_VERTICES
+from chdtf.similarity import fit_similarity
 from chdtf.warp_layers import Box
 
 _SLIVER_PX = 0.35  # triangles less high than this are slivers
@@ -22,8 +23,8 @@ _SPACING = 0.19  # of the grid around the face, in face radii
 
 
 @dataclass(frozen=True)
-class Similarity:
-    """x -> linear @ x + offset, linear = scale * rotation: (3, 3) and (3,)."""
+class Motion:
+    """A rigid motion with scale: x -> linear @ x + offset, (3, 3) and (3,)."""
 
     linear: np.ndarray
     offset: np.ndarray
@@ -38,19 +39,11 @@ class Similarity:
         return np.column_stack([self.linear[:2, :2], self.linear[:2, 2] * z + self.offset[:2]])
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> Similarity:
-    """The least-squares rotation, scale and shift from (N, 3) to (N, 3) (Umeyama 1991)."""
-    source_mean, target_mean = source.mean(0), target.mean(0)
-    centred, wanted = source - source_mean, target - target_mean
-    u, values, vt = np.linalg.svd(wanted.T @ centred)
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    linear = (u * signs) @ vt * ((values * signs).sum() / (centred**2).sum())
-    return Similarity(linear, target_mean - linear @ source_mean)
-
-
-def head_motion(source: np.ndarray, target: np.ndarray) -> Similarity:
-    """Motion of the head between two sets of vertices, from those that expressions move little."""
-    return similarity(source[list(RIGID)], target[list(RIGID)])
+def head_motion(source: np.ndarray, target: np.ndarray) -> Motion:
+    """Motion of the head between two sets of vertices (468, 3), from those that expressions move little."""
+    rigid = list(RIGID)
+    fit = fit_similarity(source[rigid], target[None, rigid], np.ones(len(rigid)))
+    return Motion(fit.scale[0] * fit.rotation[0], fit.translation[0])
 
 
 def halves(contour: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +99,7 @@ class HeadMesh:
         last = np.minimum(np.ceil(high), frame).astype(int)
         self.box = Box(int(first[0]), int(first[1]), int(last[0]) + 1, int(last[1]) + 1)
 
-    def place(self, target: np.ndarray, motion: Similarity) -> np.ndarray:
+    def place(self, target: np.ndarray, motion: Motion) -> np.ndarray:
         """All mesh points (N, 3) when the face vertices go to `target` (468, 3) and the head moves by `motion`."""
         face, around = self.source[:NUM_VERTICES], self.source[NUM_VERTICES:]
         oval = list(FACE_OVAL)
@@ -142,12 +135,12 @@ class HeadMesh:
     def orientation(self, points: np.ndarray) -> np.ndarray:
         """Sign of the area of every skin triangle in the image: (F,)."""
         p, q, r = (points[self._skin[:, k], :2] for k in range(3))
-        return np.sign((q[:, 0] - p[:, 0]) * (r[:, 1] - p[:, 1]) - (q[:, 1] - p[:, 1]) * (r[:, 0] - p[:, 0]))
+        area = (q[:, 0] - p[:, 0]) * (r[:, 1] - p[:, 1]) - (q[:, 1] - p[:, 1]) * (r[:, 0] - p[:, 0])
+        sign: np.ndarray = np.sign(area)
+        return sign
 
 
-def _surroundings(
-    oval: np.ndarray, low: np.ndarray, high: np.ndarray, spacing: float
-) -> tuple[np.ndarray, cv2.typing.MatLike]:
+def _surroundings(oval: np.ndarray, low: np.ndarray, high: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
     """Grid points (G, 2) between the oval and the box, and the oval as a polygon."""
     count = np.maximum(np.round((high - low) / spacing).astype(int), 4)
     xs, ys = (np.linspace(low[k], high[k], count[k] + 1) for k in range(2))
@@ -157,17 +150,18 @@ def _surroundings(
     return grid[np.array(far)], polygon
 
 
-def _triangulate(oval: np.ndarray, grid: np.ndarray, polygon: cv2.typing.MatLike) -> np.ndarray:
+def _triangulate(oval: np.ndarray, grid: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     """Triangles (F, 3) between oval and grid, in the numbering of the whole mesh."""
     points = np.vstack([oval, grid])
     number = np.concatenate([np.array(FACE_OVAL), NUM_VERTICES + np.arange(len(grid))])
-    simplices = Delaunay(points).simplices
+    simplices: np.ndarray = Delaunay(points).simplices
     centres = points[simplices].mean(1)
     outside = [
         bool((face >= len(oval)).any()) or cv2.pointPolygonTest(polygon, (float(x), float(y)), False) < 0
         for face, (x, y) in zip(simplices, centres, strict=True)
     ]
-    return number[simplices[np.array(outside)]].astype(np.int32)
+    faces: np.ndarray = number[simplices[np.array(outside)]]
+    return faces.astype(np.int32)
 
 
 def _affine(start: np.ndarray, end: np.ndarray) -> np.ndarray:

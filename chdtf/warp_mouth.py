@@ -7,7 +7,7 @@ import numpy as np
 
 from chdtf.faces import INNER_LIPS, OUTER_EYE_CORNERS
 from chdtf.warp_layers import Box, Plate, blend, smooth_curve, soft_line, soft_polygon
-from chdtf.warp_mesh import Similarity, halves, smoothstep
+from chdtf.warp_mesh import Motion, halves, smoothstep
 
 # Sizes as shares of the distance between the outer eye corners (about 90 mm): widths of half an arch of teeth as
 # seen from the front (central incisor outwards), and how far below the closed lip line the upper teeth end.
@@ -77,11 +77,11 @@ class Mouth:
 
     def _closure(self, target: np.ndarray) -> np.ndarray:
         gap = np.linalg.norm(target[self._upper, :2] - target[self._lower, :2], axis=1)
-        shut = np.clip(1 - gap / np.maximum(self._gap_px, 1e-6), 0, 1)
+        shut: np.ndarray = np.clip(1 - gap / np.maximum(self._gap_px, 1e-6), 0, 1)
         shut[[0, -1]] = shut[[1, -2]]
         return shut
 
-    def draw(self, frame: np.ndarray, target: np.ndarray, motion: Similarity) -> None:
+    def draw(self, frame: np.ndarray, target: np.ndarray, motion: Motion) -> None:
         """Blend the interior into a warped frame, uint8 (H, W, 3), in place."""
         upper, lower = smooth_curve(target[self._upper, :2]), smooth_curve(target[self._lower, :2])
         box = Box.around(np.vstack([upper, lower]), 3, *frame.shape[:2])
@@ -105,9 +105,7 @@ class Mouth:
         line = soft_line(middle, 0.35 * strength, max(0.7, 0.012 * self._unit_px), box)
         blend(frame, np.broadcast_to(self._palette.cavity, (*line.shape, 3)), line, box)
 
-    def _interior(
-        self, target: np.ndarray, motion: Similarity, box: Box, opening: float, cover: np.ndarray
-    ) -> np.ndarray:
+    def _interior(self, target: np.ndarray, motion: Motion, box: Box, opening: float, cover: np.ndarray) -> np.ndarray:
         """What the open lips show: float32 (h, w, 3)."""
         upper_jaw = motion.plane(self._depth)  # moves with the head
         lower_jaw = upper_jaw.copy()  # moves with the lower lip
@@ -170,7 +168,8 @@ def _split_of_jaws(image: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> f
     steps = np.linspace(0.08, 0.92, 15)
     middle = slice(len(upper) // 3, -(len(upper) // 3))
     places = upper[middle] + (lower[middle] - upper[middle]) * steps[:, None, None]  # (15, n, 2)
-    luma = cv2.remap(image, *np.moveaxis(places, 2, 0).astype(np.float32), cv2.INTER_LINEAR).mean((1, 2))
+    x, y = np.moveaxis(places, 2, 0).astype(np.float32)
+    luma: np.ndarray = cv2.remap(image, x, y, cv2.INTER_LINEAR).mean((1, 2))
     brightest = int(luma.argmax())
     below, above = luma[brightest:], luma[: brightest + 1]
     if brightest <= 0.6 * len(steps) and below.min() < 0.65 * luma[brightest]:

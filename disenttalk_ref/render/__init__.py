@@ -1,1 +1,1 @@
-"""Renderers: a source image and a sequence of coefficients become frames."""
+"""Coefficients + source -> frames. One module a renderer; `renderer.py` says what each offers."""
