@@ -55,6 +55,10 @@ def probe(path: Path) -> MediaInfo:
                 raise UnreadableError(path, "no video stream")
             video = container.streams.video[0]
             audio = container.streams.audio[0] if container.streams.audio else None
+            if video.codec_context is None or not (video.width and video.height):
+                raise UnreadableError(path, "a video stream of unknown codec or size")
+            if audio is not None and audio.codec_context is None:
+                audio = None
             lengths = [float(s.duration * s.time_base) for s in (video, audio) if s and s.duration and s.time_base]
             if container.duration:
                 lengths.append(container.duration / av.time_base)
