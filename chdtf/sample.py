@@ -18,6 +18,7 @@ import numpy as np
 from chdtf.files import sha256_file, write_text
 from chdtf.manifest import ManifestRow, write_manifest
 from chdtf.sample_plan import PLAN, PUBLIC_DOMAIN, SampleVideo
+from chdtf.schema import FPS
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,12 @@ class VideoTruth:
     audio_offset_frames: int
     blinks: tuple[dict[str, float], ...]
     mouth_opening: np.ndarray
+
+    def opening_at(self, fps: float = FPS) -> np.ndarray:
+        """Mouth opening (T',) in the frames that `chdtf.media.frames` shows at another rate."""
+        count = round(self.num_frames / self.fps * fps)
+        shown = np.floor((np.arange(count) + 0.5) * self.fps / fps + 1e-6).astype(int)
+        return self.mouth_opening[np.minimum(shown, self.num_frames - 1)]
 
 
 def manifest_rows(sources: str, plan: Sequence[SampleVideo] = PLAN) -> list[ManifestRow]:
