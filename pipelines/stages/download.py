@@ -71,7 +71,7 @@ class Stage:
         """Return the row with the `source` columns.
 
         Raises `Reject` (`local_not_allowed`, `gone`, `not_a_video`, `no_format`, `live`, `drm`, `too_large`,
-        `bad_redirect`, `hash_mismatch`, `unreadable`) or `Transient`.
+        `bad_redirect`, `hash_mismatch`, `empty`, `unreadable`) or `Transient`.
         """
         if row["url"].lower().startswith("file:"):
             path = self._link(row, workspace)
@@ -148,11 +148,15 @@ def _described(row: Row, path: Path, workspace: Workspace) -> dict[str, Any]:
     wanted = row.get("sha256")
     if wanted and wanted.lower() != digest:
         raise Reject("hash_mismatch", f"the manifest says {wanted.lower()}, the file has {digest}")
+    size = path.stat().st_size
+    if not size:
+        raise Reject("empty", "the file has 0 bytes")
     try:
         info = probe(path)
     except UnreadableError as error:
         # without the workspace's name of the file, which says nothing to the reader
-        raise Reject(error.reason, error.detail.removeprefix(f"{path.name}: ")) from error
+        why = error.detail.removeprefix(f"{path.name}: ")
+        raise Reject(error.reason, f"{why} ({size} bytes; cut off, or not a video)") from error
     return {
         "source": workspace.relative(path),
         "source_sha256": digest,
