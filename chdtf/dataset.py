@@ -1,0 +1,70 @@
+"""torch Dataset over published datasets: speech and motion of each clip, never its video.
+
+The one module of this package that imports torch.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from chdtf.clip import read_clips
+from chdtf.errors import UserError
+from chdtf.schema import FPS, SAMPLES_PER_FRAME, SPLITS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MotionClip:
+    """What a model of motion learns from: S = 640 T samples."""
+
+    clip_id: str
+    speaker_id: str
+    language: str
+    waveform: np.ndarray  # (S,) float32, mono, 16 kHz
+    expression: np.ndarray  # (T, 64) float32, standard deviations of the face model's basis
+    valid: np.ndarray  # (T,) bool
+
+    def __post_init__(self) -> None:
+        frames = len(self.valid)
+        if self.expression.shape[0] != frames or len(self.waveform) != frames * SAMPLES_PER_FRAME:
+            raise ValueError(
+                f"clip {self.clip_id}: {frames} valid flags, expression {self.expression.shape}, "
+                f"{len(self.waveform)} samples do not belong together (samples must be frames x {SAMPLES_PER_FRAME})"
+            )
+
+    @property
+    def seconds(self) -> float:
+        """Length of the clip."""
+        return len(self.valid) / FPS
+
+
+class MotionDataset(Dataset[MotionClip]):
+    """Clips of one split of several published datasets; each is read when it is asked for."""
+
+    def __init__(self, roots: Sequence[Path], split: str = "train") -> None:
+        if split not in SPLITS:
+            raise UserError(f"split {split!r} is not known; choose one of {', '.join(SPLITS)}")
+        self._clips = [clip for root in roots for clip in read_clips(Path(root), split=split)]
+        if not self._clips:
+            where = ", ".join(str(root) for root in roots) or "no dataset"
+            raise UserError(f"{where}: no clips in split {split!r}; build a dataset with: disentbench chdtf")
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, index: int) -> MotionClip:
+        clip = self._clips[index]
+        coefficients = clip.coefficients()
+        return MotionClip(
+            clip_id=clip.clip_id,
+            speaker_id=clip.speaker_id,
+            language=clip.language,
+            waveform=clip.waveform(),
+            expression=np.asarray(coefficients.expression, np.float32),
+            valid=np.asarray(coefficients.valid, bool),
+        )

@@ -1,0 +1,90 @@
+"""The diffusion process: Eq. 3 (forward process), Eq. 8 (noise loss), Eq. 9 (guidance), and a DDIM sampler."""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (Z_t (B, T, K), t (B,)) -> prediction (B, T, K)
+PREDICTIONS = ("epsilon", "v", "z0")
+MAX_NOISE = 0.9999  # a trace of Z_0 stays in Z_T, so that Eq. 3 can be inverted at every step
+
+
+def _cosine_noise(steps: int) -> torch.Tensor:
+    """Cosine schedule (Nichol and Dhariwal 2021, Eq. 17): variance of Z_t given Z_0, t = 0..steps, (steps + 1,)."""
+    t = torch.arange(steps + 1, dtype=torch.float64) / steps
+    kept = torch.cos((t + 0.008) / 1.008 * math.pi / 2).square()
+    return (MAX_NOISE * (1 - kept / kept[0])).float()
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """q(Z_t | Z_0) = N(sqrt(1 - beta_t) Z_0, beta_t I), Eq. 3 as printed.
+
+    Conditioned on Z_0, beta_t is the variance that noise has reached by step t (1 - alpha-bar_t of Ho et al. 2020), not
+    the increment of one step. t runs from 1 to `steps`; t = 0 is Z_0 itself.
+    """
+
+    steps: int = 400
+    prediction: str = "epsilon"
+    noise: torch.Tensor = field(init=False, repr=False, compare=False)  # beta_t, (steps + 1,)
+
+    def __post_init__(self) -> None:
+        if self.prediction not in PREDICTIONS:
+            raise ValueError(f"prediction {self.prediction!r} is none of {PREDICTIONS}")
+        object.__setattr__(self, "noise", _cosine_noise(self.steps))
+
+    def scales(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factors of Z_0 and of the noise at step t: (B,) -> (B, 1, 1) twice."""
+        beta = self.noise.to(t.device)[t][:, None, None]
+        return (1 - beta).sqrt(), beta.sqrt()
+
+    def q_sample(self, z0: torch.Tensor, t: torch.Tensor, epsilon: torch.Tensor) -> torch.Tensor:
+        """Z_t of Eq. 3: (B, T, K), (B,), (B, T, K) -> (B, T, K)."""
+        kept, noise = self.scales(t)
+        return kept * z0 + noise * epsilon
+
+    def target(self, z0: torch.Tensor, t: torch.Tensor, epsilon: torch.Tensor) -> torch.Tensor:
+        """What the network has to predict: epsilon (the paper), v (Salimans and Ho 2022) or Z_0."""
+        kept, noise = self.scales(t)
+        return {"epsilon": epsilon, "z0": z0, "v": kept * epsilon - noise * z0}[self.prediction]
+
+    def estimate(self, zt: torch.Tensor, t: torch.Tensor, predicted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Z_0 and epsilon that a prediction stands for, each (B, T, K)."""
+        kept, noise = self.scales(t)
+        if self.prediction == "v":
+            return kept * zt - noise * predicted, noise * zt + kept * predicted
+        if self.prediction == "z0":
+            return predicted, (zt - kept * predicted) / noise.clamp_min(1e-4)
+        return (zt - noise * predicted) / kept, predicted
+
+    def sample(
+        self,
+        predict: Predict,
+        noise: torch.Tensor,
+        num_steps: int,
+        limit: float = 5.0,
+    ) -> torch.Tensor:
+        """DDIM with eta = 0 (Song et al. 2021, Eq. 12) from Z_T = `noise` (B, T, K): deterministic given the noise.
+
+        Z_0 estimates are kept within +-`limit`: latents have unit variance, and at the noisiest steps a small error of
+        epsilon is a large one of Z_0.
+        """
+        times = torch.linspace(self.steps, 0, num_steps + 1).round().long()
+        zt = noise
+        for now, then in itertools.pairwise(times.tolist()):
+            t = torch.full((len(zt),), now, device=zt.device)
+            z0, _ = self.estimate(zt, t, predict(zt, t))
+            z0 = z0.clamp(-limit, limit)
+            kept, scale = self.scales(t)
+            epsilon = (zt - kept * z0) / scale
+            kept, scale = self.scales(torch.full_like(t, then))
+            zt = kept * z0 + scale * epsilon
+        return zt
+
+
+def guided(conditional: torch.Tensor, unconditional: torch.Tensor, strength: float) -> torch.Tensor:
+    """Eq. 9: s * prediction with audio + (1 - s) * prediction without; s = 1 is the conditional prediction."""
+    return strength * conditional + (1 - strength) * unconditional

@@ -1,0 +1,139 @@
+"""Audio and a source image in, coefficients and frames out."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from chdtf.schema import SAMPLES_PER_FRAME
+from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, load_checkpoint, region_slices
+from disenttalk_ref.diffusion import guided
+from disenttalk_ref.render.mesh_warp import MeshWarpRenderer
+from disenttalk_ref.render.renderer import Renderer, in_source_pose
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """How to sample. Frame rate and sizes are those of the dataset: 25 fps, 16 kHz."""
+
+    seed: int = 0
+    steps: int = 10  # DDIM steps
+    guidance: float = 2.0  # s of Eq. 9
+    temperature_eye: float = 1.0  # factor of the starting noise, by region
+    temperature_lip: float = 0.3
+    temperature_global: float = 0.5
+
+    def temperature(self, region: str) -> float:
+        """Factor of the starting noise of one region."""
+        return float(getattr(self, f"temperature_{region}"))
+
+
+def generate_coefficients(
+    waveform: np.ndarray,
+    num_frames: int,
+    checkpoint: Checkpoint | Path = DEFAULT,
+    config: SamplerConfig | None = None,
+) -> np.ndarray:
+    """Expression for speech: mono 16 kHz (S,) -> float32 (num_frames, 64), in standard deviations of the basis.
+
+    Speech is cut, or padded with silence, to `num_frames` x 640 samples. The result depends on the input and the
+    configuration only. Any length: longer than a training window is denoised in overlapping windows, see `_predict`.
+    """
+    config = config or SamplerConfig()
+    model = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
+    if num_frames <= 0:
+        return np.zeros((0, model.codec.mean.shape[0]), np.float32)
+    samples = num_frames * SAMPLES_PER_FRAME
+    fitted = np.zeros(samples, np.float32)
+    fitted[: min(samples, len(waveform))] = waveform[:samples]
+    audio = torch.from_numpy(model.header.audio.extract(fitted))
+    with torch.inference_mode():
+        latent = model.diffusion.sample(
+            lambda zt, t: _predict(model, zt, t, audio, config.guidance),
+            _noise(model, num_frames, config),
+            config.steps,
+        )
+        expression: np.ndarray = model.codec.decode(latent)[0].cpu().numpy()
+    return expression
+
+
+def _noise(model: Checkpoint, num_frames: int, config: SamplerConfig) -> torch.Tensor:
+    """Starting noise (1, T, K) on the CPU's generator, so that every device starts alike."""
+    generator = torch.Generator().manual_seed(config.seed)
+    noise = torch.randn(num_frames, sum(model.header.model.latents), generator=generator)
+    for region, part in region_slices(model.header.model).items():
+        noise[:, part] *= config.temperature(region)
+    return noise[None].to(model.codec.mean.device)
+
+
+def _predict(
+    model: Checkpoint, zt: torch.Tensor, t: torch.Tensor, audio: torch.Tensor, guidance: float
+) -> torch.Tensor:
+    """Guided prediction (1, T, K), Eq. 9, in windows of the training length that overlap by half.
+
+    Windows are averaged at every step, with weights that fall to their edges: neighbours agree and no seam shows.
+    """
+    frames, window = zt.shape[1], min(model.header.window_frames, zt.shape[1])
+    starts = sorted({*range(0, frames - window, max(1, window // 2)), frames - window})
+    index = torch.tensor(starts)[:, None] + torch.arange(window)[None]  # (windows, window)
+    index = index.to(zt.device)
+    latents, heard = zt[0, index], audio.to(zt.device)[index]
+    times = t.expand(len(starts))
+    predicted: torch.Tensor = model.denoiser(latents, times, heard)
+    if guidance != 1:
+        dropped = torch.ones(len(starts), dtype=torch.bool, device=zt.device)
+        predicted = guided(predicted, model.denoiser(latents, times, heard, dropped), guidance)
+    if len(starts) == 1:
+        return predicted
+    ramp = torch.arange(1, window + 1, device=zt.device).float()
+    weight = torch.minimum(ramp, ramp.flip(0))[None, :, None].expand(len(starts), -1, 1)
+    total = zt.new_zeros(frames, zt.shape[2]).index_add(0, index.flatten(), (predicted * weight).flatten(0, 1))
+    share = zt.new_zeros(frames, 1).index_add(0, index.flatten(), weight.reshape(-1, 1))
+    return (total / share)[None]
+
+
+class Generator:
+    """A loaded model and a renderer: source image and speech in, frames out."""
+
+    def __init__(
+        self,
+        checkpoint: Path = DEFAULT,
+        config: SamplerConfig | None = None,
+        renderer: Renderer | None = None,
+        device: str = "cpu",
+    ) -> None:
+        """Raises `UserError` when the checkpoint is missing or was made for another face model."""
+        self.checkpoint = load_checkpoint(checkpoint, device=device)
+        self.config = config or SamplerConfig()
+        self.renderer = renderer or MeshWarpRenderer()
+
+    def frames(self, image: np.ndarray, waveform: np.ndarray, num_frames: int, seed: int = 0) -> Iterator[np.ndarray]:
+        """Frames of a talking face that keeps the pose of its source.
+
+        Args:
+            image: source, uint8 (H, W, 3) RGB with one face.
+            waveform: speech, float32 (S,), mono 16 kHz.
+            num_frames: T; the speech is cut or padded to it.
+            seed: of the noise that sampling starts from.
+
+        Returns:
+            T frames, uint8 (256, 256, 3) RGB, at 25 fps.
+
+        Raises:
+            UserError: when the image shows no face.
+
+        """
+        portrait = self.renderer.prepare(image)
+        config = dataclasses.replace(self.config, seed=seed)
+        expression = generate_coefficients(waveform, num_frames, self.checkpoint, config)
+        return portrait.frames(in_source_pose(expression, portrait.source))
+
+
+def generate(
+    image: np.ndarray, waveform: np.ndarray, num_frames: int, checkpoint: Path = DEFAULT, seed: int = 0
+) -> Iterator[np.ndarray]:
+    """One video with the default settings: see `Generator.frames`."""
+    return Generator(checkpoint).frames(image, waveform, num_frames, seed)
