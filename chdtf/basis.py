@@ -59,7 +59,12 @@ def compute_basis(
     """
     settings = settings or BasisSettings()
     reference, partner = _reference_face(tracks)
-    clips = [clip for track in tracks if (clip := _aligned_clip(track, reference, settings)) is not None]
+    for _ in range(2):  # the second time against the mean of the first
+        clips = [clip for track in tracks if (clip := _aligned_clip(track, reference, settings)) is not None]
+        if clips:
+            faces = np.stack([clip.identity for clip in clips])
+            middle = (faces.mean(0) + _mirrored(faces.mean(0), partner)) / 2
+            reference = (middle - middle.mean(0)) @ _to_model_units(middle).T
     log.info("basis: %d of %d clips are usable", len(clips), len(tracks))
     num_frames = sum(len(clip.offsets) for clip in clips)
     if len(clips) < 2 or 2 * num_frames < 4 * NUM_EXPRESSION:
@@ -68,6 +73,8 @@ def compute_basis(
         )
     identities = np.stack([face for clip in clips for face in (clip.identity, _mirrored(clip.identity, partner))])
     offsets = np.concatenate([part for clip in clips for part in (clip.offsets, _mirrored(clip.offsets, partner))])
+    unit = _to_model_units(identities.mean(0))
+    identities, offsets = (identities - identities.mean((0, 1))) @ unit.T, offsets @ unit.T
     mean = identities.mean(0)
     return FaceModel(
         name=name,
@@ -139,13 +146,18 @@ def _reference_face(tracks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarra
     partner, turn = mirror_map(face)
     face = face @ turn.T
     face = (face + _mirrored(face, partner)) / 2
+    face -= face.mean(0)
+    reference: np.ndarray = face @ _to_model_units(face).T
+    return reference, partner
+
+
+def _to_model_units(face: np.ndarray) -> np.ndarray:
+    """Scale and pitch (3, 3) that put a symmetric face into model units, forehead and chin equally deep."""
     _, y, z = face[_CHIN] - face[_FOREHEAD]
     cos, sin = y / np.hypot(y, z), z / np.hypot(y, z)
-    face = face @ np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]]).T
-    face -= face.mean(0)
     right, left = OUTER_EYE_CORNERS
-    face /= np.linalg.norm(face[left] - face[right])
-    return face, partner
+    matrix: np.ndarray = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
+    return matrix / np.linalg.norm(face[left] - face[right])
 
 
 def _aligned_clip(track: np.ndarray, reference: np.ndarray, settings: BasisSettings) -> _Clip | None:
