@@ -79,7 +79,7 @@ class MotionCodec(nn.Module):
         latents: tuple[int, ...],
         weight: torch.Tensor,
     ) -> float:
-        """Fit to expressions (M, 64), `weight` (64,) the displacement of each dimension; returns the variance explained."""
+        """Fit to expressions (M, 64), `weight` (64,) displacements of the dimensions; returns the variance explained."""
         self.mean.copy_(expression.mean(0))
         self.encode_matrix.zero_()
         self.decode_matrix.zero_()

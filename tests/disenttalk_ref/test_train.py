@@ -22,7 +22,7 @@ def _config(out: Path, **changes: Any) -> TrainConfig:
     config = TrainConfig(
         (), out, steps=6, batch=2, window_frames=16, warmup_steps=2, threads=1, log_every=1, save_every=3
     )
-    return dataclasses.replace(config, **changes: Any)
+    return dataclasses.replace(config, **changes)
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
