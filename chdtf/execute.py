@@ -5,6 +5,9 @@ import dataclasses
 import functools
 import logging
 import multiprocessing
+import os
+import signal
+import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -57,17 +60,22 @@ def chain_is_complete(chain: Chain) -> bool:
     return all(is_complete(stage, chain.path(step), chain.path(step + 1)) for step, stage in steps)
 
 
-def _quiet_interrupt() -> None:
-    """Leave Ctrl-C to the parent, which stops the workers; their tracebacks would only hide its message."""
-    import signal
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, which stops the workers; and keep native libraries off the user's terminal.
 
+    Python's own stderr (logging, tracebacks) stays.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
 
 
 def _pool(workers: int) -> concurrent.futures.ProcessPoolExecutor:
     # spawn: MediaPipe and torch hold threads that do not survive a fork
     context = multiprocessing.get_context("spawn")
-    return concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet_interrupt)
+    return concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 
 def _run_pool(chains: Sequence[Chain], workers: int) -> Iterator[tuple[Chain, list[ShardReport] | None]]:

@@ -128,7 +128,7 @@ class Stage:
     version: ClassVar[int] = 1
     adds: ClassVar[pa.Schema] = pa.schema(
         [
-            ("box", pa.list_(pa.float64(), 4)),  # x0, y0, x1, y1, fractions of the source frame
+            ("box", pa.list_(pa.float64())),  # x0, y0, x1, y1, fractions of the source frame
             ("box_px", pa.int32()),  # side in source pixels
             ("face_share", pa.float64()),  # of sampled frames that show any face
             ("main_face_share", pa.float64()),  # of sampled frames that show the face that is framed

@@ -1,0 +1,83 @@
+"""Small stages whose behaviour a test sets by files; a module of their own, so that worker processes find them."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from chdtf.columns import Row
+from chdtf.errors import Reject, Transient
+from chdtf.shards import Workspace
+
+HERE = {"fingerprint": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class Add:
+    """value + amount, logged to `folder`; a file `<stage>-<clip_id>` there makes trouble of the kind that it names."""
+
+    name: ClassVar[str] = "add"
+    version: ClassVar[int] = 1
+    adds: ClassVar[pa.Schema] = pa.schema([("value", pa.int64())])
+
+    amount: int = 1
+    remark: str = ""  # part of the settings, not of the result
+    folder: str = dataclasses.field(default="", metadata=HERE)
+    pause_s: float = dataclasses.field(default=0.0, metadata=HERE)
+
+    def load(self) -> str:
+        return "model"
+
+    def apply(self, row: Row, model: str, workspace: Workspace) -> Iterable[Row]:
+        assert model == "model"
+        time.sleep(self.pause_s)
+        with (Path(self.folder) / f"{self.name}.log").open("a") as log:
+            log.write(f"{row['clip_id']}\n")
+        return self.result(row)
+
+    def result(self, row: Row) -> list[Row]:
+        trouble = Path(self.folder) / f"{self.name}-{row['clip_id']}"
+        kind = trouble.read_text() if trouble.exists() else ""
+        if kind == "transient":
+            raise Transient("the network is away")
+        if kind == "reject":
+            raise Reject("ugly", "score 7")
+        if kind == "bug":
+            raise ZeroDivisionError("planted")
+        if kind == "die once":
+            trouble.unlink()
+        if kind.startswith("die"):
+            os._exit(1)
+        return [{**row, "value": (row.get("value") or 0) + self.amount}]
+
+
+@dataclasses.dataclass(frozen=True)
+class Again(Add):
+    """The same under another name."""
+
+    name: ClassVar[str] = "again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Split(Add):
+    """One row becomes as many as its value."""
+
+    name: ClassVar[str] = "split"
+    adds: ClassVar[pa.Schema] = pa.schema([("part", pa.int64())])
+
+    def result(self, row: Row) -> list[Row]:
+        (kept,) = super().result(row)
+        return [
+            {**row, "clip_id": f"{row['clip_id']}_{part:03d}", "part": part} for part in range(max(1, kept["value"]))
+        ]
+
+
+def input_table(names: Iterable[str], value: int = 1) -> pa.Table:
+    """Rows as the first stage gets them."""
+    rows: list[dict[str, Any]] = [{"video_id": name, "value": value, "clip_id": name} for name in names]
+    fields = [("video_id", pa.string()), ("value", pa.int64()), ("clip_id", pa.string())]
+    return pa.Table.from_pylist(rows, schema=pa.schema([*fields, ("error", pa.string()), ("reject", pa.string())]))
