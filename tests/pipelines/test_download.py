@@ -364,6 +364,7 @@ def test_a_page_without_a_video_and_one_with_several_are_rejected(tmp_path: Path
     with pytest.raises(Reject, match="not_a_video: the address leads to a list"):
         apply(tmp_path, row(server.add("/two", two, "text/html")))
     assert media(tmp_path) == []
+    assert {path for path, _ in server.asked} == {"/none", "/two"}
 
 
 def test_no_title_or_file_name_of_the_page_becomes_part_of_a_path(tmp_path: Path, video: Path, server: Server):
@@ -426,6 +427,31 @@ def test_above_the_limit_the_smallest_is_taken(tmp_path: Path, server: Server):
 def test_sound_alone_is_rejected(tmp_path: Path, server: Server):
     with pytest.raises(Reject, match="unreadable: no video stream"):
         apply(tmp_path / "out", row(dash(tmp_path, server, [])))
+
+
+def test_a_stream_with_a_missing_piece_is_not_taken_for_whole_until_the_piece_is_there(tmp_path: Path, server: Server):
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1"]
+    for index in range(3):
+        with av.open(str(tmp_path / f"{index}.ts"), "w", format="mpegts") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            for number, image in enumerate(noise(96, 64, 25)):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+                frame.pts = index * 25 + number
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        server.add(f"/{index}.ts", (tmp_path / f"{index}.ts").read_bytes(), "video/mp2t")
+        lines += ["#EXTINF:1.0,", f"{index}.ts"]
+    playlist = "\n".join([*lines, "#EXT-X-ENDLIST", ""])
+    url = server.add("/talk.m3u8", playlist.encode(), "application/vnd.apple.mpegurl")
+    server.answers["/1.ts"] = lambda handler: handler.send_error(503)
+    with pytest.raises(Transient, match="503"):
+        apply(tmp_path / "out", row(url))
+    server.answers.clear()
+    done = apply(tmp_path / "out", row(url))
+    assert done["source_duration_s"] == pytest.approx(3.0, abs=0.1)
+    assert media(tmp_path / "out") == [done["source"]]
+    assert [path for path, _ in server.asked].count("/0.ts") == 1  # what was there was not asked for again
 
 
 def test_a_full_disk_surfaces(tmp_path: Path, video: Path, server: Server):
