@@ -1,10 +1,13 @@
 """Footage: one video in the common form that every metric sees, and the reason when there is none."""
 
+import contextlib
 import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 
+from chdtf.files import atomic_path
 from chdtf.schema import FPS
 
 
@@ -30,6 +33,7 @@ class Footage:
     normalised_sha256: str
     notes: tuple[str, ...] = ()
     start_frame: int = 0
+    landmarks_file: Path | None = None  # where tracked landmarks are kept between runs
 
     @property
     def num_frames(self) -> int:
@@ -44,9 +48,18 @@ class Footage:
     @functools.cached_property
     def landmarks(self) -> np.ndarray:
         """MediaPipe's landmarks, float32 (T, 478, 3) px, NaN where no face is found; tracked once, at first use."""
+        if self.landmarks_file is not None and self.landmarks_file.is_file():
+            with contextlib.suppress(ValueError, EOFError):
+                kept: np.ndarray = np.load(self.landmarks_file, allow_pickle=False)
+                if len(kept) == self.num_frames:
+                    return kept
         from chdtf.faces import track_landmarks
 
-        return track_landmarks(self.frames)
+        tracked = track_landmarks(self.frames)
+        if self.landmarks_file is not None:
+            with atomic_path(self.landmarks_file) as temporary, temporary.open("wb") as sink:
+                np.save(sink, tracked)
+        return tracked
 
     def face_landmarks(self, min_share: float) -> np.ndarray:
         """`landmarks`, or `Unscored` when fewer than `min_share` of the frames hold a face."""

@@ -35,8 +35,8 @@ class _Line:
 
     @property
     def title(self) -> str:
-        mark = {GROUND_TRUTH: "ground truth", CONTROL: "control"}.get(self.first.kind)
-        return f"{self.first.method} ({mark})" if mark else self.first.method
+        name, kind = self.first.method, self.first.kind
+        return name if kind in (METHOD, name) else f"{name} ({kind.replace('_', ' ')})"
 
 
 def _metrics(rows: Sequence[ScoreRow]) -> list[MetricBase]:
@@ -203,7 +203,7 @@ def render_terminal(rows: Sequence[ScoreRow]) -> "Table":
     groups = _groups(rows)
     notes = _Notes()
     table = Table(title=" · ".join(f"{dataset}, {split}" for dataset, split in groups), caption_justify="left")
-    table.add_column("method")
+    table.add_column("method", no_wrap=True)
     for metric in metrics:
         table.add_column(Text(metric.heading), justify="right", no_wrap=True)
     for lines in groups.values():

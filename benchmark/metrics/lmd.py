@@ -35,17 +35,20 @@ class Metric(MetricBase):
     min_face_share: float = 0.5
 
     def measure(self, generated: Footage, reference: Footage | None, model: Any) -> np.ndarray:
-        """Per common frame, float64 (T, 3): LMD in px, in % of the distance of eye centres, aligned on eyes and nose."""
+        """Float64 (T, 3) for common frames: LMD in px, in % of the distance of eye centres, aligned on eyes and nose, px."""
         if reference is None:
             raise Unscored("no_reference")
         ours, theirs = paired(generated, reference)
         p = generated.face_landmarks(self.min_face_share)[ours, :, :2].astype(np.float64)
         q = reference.face_landmarks(self.min_face_share)[theirs, :, :2].astype(np.float64)
+        both = np.isfinite(p[:, 0, 0]) & np.isfinite(q[:, 0, 0])
+        if not both.any():
+            raise Unscored("no_face: no frame in which both videos show one")
+        p, q = p[both], q[both]
         distance = centred_distance(p[:, MOUTH_20], q[:, MOUTH_20])
         eyes = np.linalg.norm(_eye_centre(q, RIGHT_EAR) - _eye_centre(q, LEFT_EAR), axis=-1)
-        values: np.ndarray = np.stack([distance, 100 * distance / eyes, aligned_distance(p, q)], axis=1)
-        if np.isnan(values).all():
-            raise Unscored("no_face: no frame in which both videos show one")
+        values = np.full((len(both), 3), np.nan)
+        values[both] = np.stack([distance, 100 * distance / eyes, aligned_distance(p, q)], axis=1)
         return values
 
     def details(self, values: np.ndarray) -> dict[str, float]:

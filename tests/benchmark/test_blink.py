@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2
+
+from benchmark.footage import Unscored
+from benchmark.metrics.blink import Metric, count_blinks
+from chdtf.schema import FPS
+
+BLINK = Metric()
+OPEN, CLOSED = 0.3, 0.06
+
+
+def curve(*runs: tuple[float, int]) -> np.ndarray:
+    return np.concatenate([np.full(frames, ear) for ear, frames in runs])
+
+
+@given(
+    st.lists(st.tuples(st.integers(2, 6), st.integers(8, 40)), min_size=0, max_size=6),
+    st.floats(0.2, 0.42),
+    st.integers(0, 2**31),
+)
+@settings(max_examples=40, deadline=None)
+def test_planted_blinks_are_counted(eyes, footage, plan, open_ear, seed):
+    ear = curve((open_ear, 10), *(run for shut, wait in plan for run in ((0.2 * open_ear, shut), (open_ear, wait))))
+    ear = ear * np.random.default_rng(seed).uniform(0.95, 1.05, len(ear))
+    values = BLINK.measure(footage(landmarks=eyes(ear)), None, None)
+    assert values[0] == len(plan)
+    assert values[1] == len(ear) / FPS
+    assert BLINK.clip_value(values) == pytest.approx(len(plan) / (len(ear) / FPS))
+
+
+@pytest.mark.parametrize(
+    ("ear", "blinks"),
+    [
+        (curve((OPEN, 9), (CLOSED, 1), (OPEN, 9)), 0),  # one frame is noise
+        (curve((OPEN, 9), (CLOSED, 2), (OPEN, 9)), 1),
+        (curve((OPEN, 40), (CLOSED, 15), (OPEN, 40)), 1),
+        (curve((OPEN, 40), (CLOSED, 16), (OPEN, 40)), 0),  # eyes shut, not a blink
+        (curve((OPEN, 20), (CLOSED, 4)), 0),  # does not re-open before the end
+        (curve((CLOSED, 4), (OPEN, 20)), 1),
+        (curve((CLOSED, 50)), 0),  # never open
+        (curve((OPEN, 9), (0.22, 4), (OPEN, 9)), 0),  # above 0.7 of the median
+        (curve((OPEN, 9), (0.20, 4), (OPEN, 9)), 1),
+        (curve((OPEN, 9), (CLOSED, 3), (np.nan, 2), (OPEN, 9)), 0),  # not seen to re-open
+    ],
+)
+def test_rules_of_a_blink(ear, blinks, eyes, footage):
+    assert BLINK.measure(footage(landmarks=eyes(ear)), None, None)[0] == blinks
+
+
+def test_narrow_eyes_do_not_blink_all_the_time(eyes, footage):
+    """A person whose open eyes measure 0.22 dips below the field's fixed 0.2 without closing them."""
+    ear = np.tile(curve((0.22, 10), (0.19, 3)), 6)
+    assert BLINK.measure(footage(landmarks=eyes(ear)), None, None)[0] == 0
+    assert Metric(fixed_ear=0.2).measure(footage(landmarks=eyes(ear)), None, None)[0] == 5
+
+
+def test_time_without_a_face_does_not_count(eyes, footage):
+    ear = curve((OPEN, 40), (CLOSED, 3), (OPEN, 7), (np.nan, 25))
+    blinks, seconds = BLINK.measure(footage(landmarks=eyes(ear)), None, None)[:2]
+    assert (blinks, seconds) == (1, 2)
+
+
+def test_a_clip_without_faces_is_not_scored(eyes, footage):
+    with pytest.raises(Unscored, match="no_face"):
+        BLINK.measure(footage(landmarks=eyes(np.full(20, np.nan))), None, None)
+
+
+def test_a_set_pools_blinks_and_seconds():
+    arrays = [np.array([1, 4.0, np.nan, np.nan]), np.array([0, 36.0, np.nan, np.nan])]
+    assert BLINK.reduce(arrays) == 1 / 40
+
+
+@pytest.mark.parametrize("blinks", [0, 1, 7, 34])
+def test_interval_is_the_exact_poisson_one(blinks):
+    low, high = BLINK.interval([np.array([blinks, 64.2, 0, 1])])
+    assert low * 64.2 == pytest.approx(chi2.ppf(0.025, 2 * blinks) / 2 if blinks else 0)
+    assert high * 64.2 == pytest.approx(chi2.ppf(0.975, 2 * blinks + 2) / 2)
+    assert low <= blinks / 64.2 <= high
+
+
+def test_the_distance_to_the_reference_stands_beside_the_rate(eyes, footage):
+    blinking = footage(landmarks=eyes(curve((OPEN, 20), (CLOSED, 3), (OPEN, 27))))
+    staring = footage(landmarks=eyes(curve((OPEN, 50))))
+    details = BLINK.details(BLINK.measure(staring, blinking, None))
+    assert details == {"blinks": 0, "seconds": 2, "reference_rate": 0.5, "rate_difference": 0.5}
+    assert "rate_difference" not in BLINK.details(BLINK.measure(staring, None, None))
+
+
+def test_count_blinks_of_nothing():
+    assert count_blinks(np.zeros(0), 0.2, 2, 15) == 0
