@@ -7,6 +7,7 @@ import concurrent.futures
 import dataclasses
 import json
 import logging
+import math
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +55,7 @@ class VideoTruth:
 
     def opening_at(self, fps: float = FPS) -> np.ndarray:
         """Mouth opening (T',) in the frames that `chdtf.media.frames` shows at another rate."""
-        count = round(self.num_frames / self.fps * fps)
+        count = math.ceil(self.num_frames / self.fps * fps - 1e-6)
         shown = np.floor((np.arange(count) + 0.5) * self.fps / fps + 1e-6).astype(int)
         return self.mouth_opening[np.minimum(shown, self.num_frames - 1)]
 

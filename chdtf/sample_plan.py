@@ -129,7 +129,7 @@ REFUSED = (
         longest_s=4.0,
         num_blinks=2,
         silent=True,
-        expected="no_speech",
+        expected="silence",
     ),
 )
 

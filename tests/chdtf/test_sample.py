@@ -128,7 +128,7 @@ def test_the_plan_is_what_the_sample_promises():
     assert len(set(languages)) >= 4
     assert languages.count("cmn") >= 3
     assert {video.expected for video in accepted} == {"accepted"}
-    assert {video.expected for video in refused} == {"several_faces", "no_face", "no_speech"}
+    assert {video.expected for video in refused} == {"several_faces", "no_face", "silence"}
     speakers = {(video.speaker_id, video.split) for video in sample_plan.PLAN}
     assert len(speakers) == len({speaker for speaker, _ in speakers})
     assert all(video.audio_offset_frames == 0 for video in sample_plan.PLAN if video.split == "test")
