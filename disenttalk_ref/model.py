@@ -50,7 +50,9 @@ class ModelConfig:
 
 
 PRESETS = {
-    "tiny": ModelConfig(eye_latent=5, lip_latent=8, global_latent=12, eye_width=32, lip_width=48, global_width=16),
+    "tiny": ModelConfig(
+        eye_latent=5, lip_latent=8, global_latent=12, eye_width=16, lip_width=48, global_width=16, blocks=3
+    ),
     "paper": ModelConfig(eye_width=128, lip_width=256, global_width=128, blocks=8, heads=8),
 }
 
@@ -79,7 +81,7 @@ class MotionCodec(nn.Module):
         latents: tuple[int, ...],
         weight: torch.Tensor,
     ) -> float:
-        """Fit to expressions (M, 64), `weight` (64,) displacements of the dimensions; returns the variance explained."""
+        """Fit to expressions (M, 64), `weight` (64,) displacements a dimension; returns the variance explained."""
         self.mean.copy_(expression.mean(0))
         self.encode_matrix.zero_()
         self.decode_matrix.zero_()

@@ -26,7 +26,7 @@ class _Encoder(nn.Module):
 class SyncExpert(nn.Module):
     """f_a and f_m of Eq. 10."""
 
-    def __init__(self, audio_width: int, lip_width: int, hidden: int = 96, embedding: int = 64) -> None:
+    def __init__(self, audio_width: int, lip_width: int, hidden: int = 64, embedding: int = 64) -> None:
         super().__init__()
         self.audio = _Encoder(audio_width, hidden, embedding)  # f_a
         self.motion = _Encoder(lip_width, hidden, embedding)  # f_m

@@ -1,0 +1,99 @@
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from chdtf.coefficients import Coefficients, load_model
+from disenttalk_ref.audio import AudioFeatures
+from disenttalk_ref.checkpoint import Checkpoint, Header, new_checkpoint, save_checkpoint
+from disenttalk_ref.model import PRESETS
+from disenttalk_ref.sample import Generator, SamplerConfig, _predict, generate_coefficients
+
+REGIONS = (tuple(range(13, 21)), tuple(range(13)), tuple(range(21, 64)))
+
+
+@pytest.fixture(scope="module")
+def untrained() -> Checkpoint:
+    """The tiny network before training, windows of 16 frames."""
+    torch.manual_seed(0)
+    face = load_model("mp468")
+    header = Header(PRESETS["tiny"], AudioFeatures(), 400, "z0", 16, REGIONS, face.name, face.hash)
+    checkpoint = new_checkpoint(header)
+    checkpoint.denoiser.eval()
+    latents = PRESETS["tiny"].latents
+    checkpoint.codec.fit(torch.randn(500, 64), REGIONS, latents, torch.ones(64))
+    return checkpoint
+
+
+def _speech(frames: int, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal(frames * 640) * 0.1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("samples", "frames"), [(0, 5), (640, 5), (640 * 90 + 7, 60), (640 * 5, 0), (300, 1)])
+def test_any_length_of_speech_gives_the_frames_asked_for(untrained: Checkpoint, samples: int, frames: int):
+    expression = generate_coefficients(np.ones(samples, np.float32), frames, untrained, SamplerConfig(steps=2))
+    assert expression.shape == (frames, 64)
+    assert expression.dtype == np.float32
+    assert bool(np.isfinite(expression).all())
+
+
+def test_the_seed_decides(untrained: Checkpoint):
+    first, second, third = (
+        generate_coefficients(_speech(20), 20, untrained, SamplerConfig(seed=seed, steps=2)) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first, third)
+
+
+@pytest.mark.parametrize("frames", [5, 16, 17, 24, 40, 101])
+def test_windows_of_long_speech_add_up(untrained: Checkpoint, frames: int):
+    """With a network that returns its input, the overlapping windows must give the input back, at every length."""
+
+    class Echo(torch.nn.Module):
+        def forward(self, zt: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+            return zt
+
+    model = dataclasses.replace(untrained, denoiser=Echo())  # type: ignore[arg-type]
+    zt = torch.randn(1, frames, 25)
+    audio = torch.zeros(frames, 320)
+    assert torch.allclose(_predict(model, zt, torch.tensor([7]), audio, 2.0), zt, atol=1e-5)
+
+
+def test_with_temperature_zero_the_seed_does_not_matter(untrained: Checkpoint):
+    config = SamplerConfig(temperature_eye=0, temperature_lip=0, temperature_global=0, steps=2)
+    first, second = (
+        generate_coefficients(_speech(20), 20, untrained, dataclasses.replace(config, seed=seed)) for seed in (1, 2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+class _Portrait:
+    def __init__(self) -> None:
+        one = np.zeros((1, 3), np.float32)
+        still = np.zeros((1, 64), np.float32)
+        self.source = Coefficients(
+            np.zeros((468, 3), np.float32), still, one, one + 128, np.full(1, 60.0), np.ones(1, bool)
+        )
+
+    def frames(self, driving: Coefficients) -> Iterator[np.ndarray]:
+        assert bool((driving.translation == 128).all())  # the pose of the source
+        for expression in driving.expression:
+            yield np.full((256, 256, 3), np.clip(128 + expression[0], 0, 255), np.uint8)
+
+
+class _Renderer:
+    def prepare(self, image: np.ndarray) -> _Portrait:
+        assert image.shape == (300, 200, 3)
+        return _Portrait()
+
+
+def test_generator_renders_a_frame_for_every_coefficient(untrained: Checkpoint, tmp_path: Path):
+    path = save_checkpoint(untrained, tmp_path / "model.safetensors")
+    generator = Generator(path, SamplerConfig(steps=2), _Renderer())
+    image = np.zeros((300, 200, 3), np.uint8)
+    frames = [np.stack(list(generator.frames(image, _speech(30), 12, seed))) for seed in (0, 0)]
+    assert frames[0].shape == (12, 256, 256, 3)
+    np.testing.assert_array_equal(*frames)
