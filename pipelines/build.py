@@ -1,12 +1,14 @@
 """Build: from a manifest to a published dataset, keeping whatever an earlier run has done."""
 
+import contextlib
 import dataclasses
+import fcntl
 import functools
 import logging
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from chdtf.errors import UserError
 from chdtf.execute import Chain, Progress, chain_is_complete, run_local
 from chdtf.manifest import ManifestRow, read_manifest
 from chdtf.record import RunRecord
-from chdtf.schema import MANIFEST, OUTCOME, SCHEMA_VERSION
+from chdtf.schema import MANIFEST, OUTCOME
 from chdtf.shards import (
     ShardReport,
     Stage,
@@ -141,6 +143,20 @@ def _stage_seconds(reports: Sequence[ShardReport]) -> dict[str, float]:
     return seconds
 
 
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Hold the folder against other builds, and clear what a killed one left half-written."""
+    (root / "work").mkdir(parents=True, exist_ok=True)
+    with (root / "work" / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{root}: another build is at work in it; wait for it or give another folder") from error
+        for left in (root / "work").rglob(".tmp-*"):
+            left.unlink(missing_ok=True)
+        yield
+
+
 def _no_progress(done: int, total: int, what: str) -> None:
     """Report to nobody."""
 
@@ -160,7 +176,6 @@ def build(
     in the account, not in an exception.
     """
     started = time.monotonic()
-    progress = progress or _no_progress
     rows = with_splits(read_manifest(manifest))
     found = _check_folder(out, _rebuild(manifest, out))
     stages = stages or chdtf_recipe(manifest.absolute().parent, allow_local)
@@ -170,32 +185,38 @@ def build(
         "stages": [_described(stage) for stage in stages],
         "manifest": content_hash(_input_table(rows)),
     }
-    record = RunRecord.start(sys.argv, {**settings, "workers": workers, "videos_per_shard": videos_per_shard})
+    with _alone(root), _recorded(root, manifest, settings, workers) as record:
+        _write_inputs(chains, rows, videos_per_shard)
+        reports, dead = _run(chains, workers, progress or _no_progress)
+        shards = [chain.result for chain in chains if chain not in dead]
+        lost = _lost_rows(dead)
+        published = not is_published(root, found, publication_fingerprint(shards, lost))
+        if published:
+            schema = functools.reduce(lambda schema, stage: extended_schema(schema, stage.adds), stages, INPUT)
+            counts = publish(root, shards, lost, schema, settings)
+        else:
+            counts = account([*lost, *(row for path in shards for row in scalar_rows(path))])
+        seconds = _stage_seconds(reports)
+        record.details = {"account": dataclasses.asdict(counts), "stage_seconds": seconds, "published": published}
+    worked_on = sum(not report.kept for report in reports)
+    return BuildSummary(out, counts, published, worked_on, time.monotonic() - started, seconds)
+
+
+@contextlib.contextmanager
+def _recorded(root: Path, manifest: Path, settings: dict[str, Any], workers: int) -> Iterator[RunRecord]:
+    """Write the run's record before the work, and complete it with how the work ended."""
+    record = RunRecord.start(sys.argv, {**settings, "workers": workers})
     record.inputs = {str(manifest): settings["manifest"]}
     record.write(root)
     outcome = "failed"
     try:
-        _write_inputs(chains, rows, videos_per_shard)
-        reports, dead = _run(chains, workers, progress)
-        shards = [chain.result for chain in chains if chain not in dead]
-        lost = _lost_rows(dead)
-        schema = functools.reduce(lambda schema, stage: extended_schema(schema, stage.adds), stages, INPUT)
-        published = not is_published(root, found, publication_fingerprint(shards, lost))
-        if published:
-            counts = publish(root, shards, lost, schema, settings)
-        else:
-            counts = account([*lost, *(row for path in shards for row in scalar_rows(path))])
+        yield record
         outcome = "done"
     except KeyboardInterrupt:
         outcome = "interrupted"
         raise
     finally:
-        record.details = {"schema_version": SCHEMA_VERSION}
-        if outcome == "done":
-            record.details |= {"account": dataclasses.asdict(counts), "stage_seconds": _stage_seconds(reports)}
         record.finish(root, outcome)
-    run = sum(not report.kept for report in reports)
-    return BuildSummary(out, counts, published, run, time.monotonic() - started, _stage_seconds(reports))
 
 
 def _run(chains: Sequence[Chain], workers: int, progress: Progress) -> tuple[list[ShardReport], list[Chain]]:

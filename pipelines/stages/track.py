@@ -216,7 +216,7 @@ class Stage:
 
     def _has_rival(self, found: np.ndarray, main: np.ndarray | None, size: float) -> bool:
         limit = self.comparable * (size if main is None else _height(main))
-        return sum(_height(box) >= limit for box in found) > (main is not None)
+        return sum(_height(box) >= limit for box in found) > 1
 
 
 def _full_size(row: Row, shape: tuple[int, int]) -> tuple[int, int]:
