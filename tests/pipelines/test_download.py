@@ -35,6 +35,13 @@ def noise(width: int, height: int, frames: int) -> list[np.ndarray]:
     return list(generator.integers(0, 256, (frames, height, width, 3), np.uint8))
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the machine would stand between yt-dlp and the server of these tests."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("video") / "talk.mp4"
