@@ -5,6 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from chdtf.faces import INNER_LIPS, LEFT_EYE, OUTER_EYE_CORNERS, OUTER_LIPS, RIGHT_EYE
 from chdtf.warp_mesh import halves, smoothstep
+from chdtf.warp_mouth import LIP_RINGS
 
 _CHIN, _NOSE_BASE = 152, 2
 # Rings of lid vertices around each eye, from the contour outwards, paired with the inner vertices of the contour.
@@ -41,15 +42,18 @@ def open_mouth(vertices: np.ndarray, opening: float) -> np.ndarray:
     u = (out[:, :2] - origin) @ across / half_width  # -1 and 1 at the corners of the mouth
     v = (out[:, :2] - origin) @ down
     growth = _gap_growth(out, opening * unit, unit, across, down)
-    column_u = (u[upper] + u[lower]) / 2
+    # corners of pursed lips may lie inwards of their neighbours; interpolation wants columns in order
+    column_u = np.maximum.accumulate((u[upper] + u[lower]) / 2)
     column = np.interp(u, column_u, growth, left=0.0, right=0.0)
-    upper_line, lower_line = (np.interp(u, u[half], v[half]) for half in (upper, lower))
+    column[LIP_RINGS] = growth[1:-1]
+    upper_line, lower_line = (np.interp(u, np.maximum.accumulate(u[half]), v[half]) for half in (upper, lower))
     below = v > (upper_line + lower_line) / 2
-    below[lower[1:-1]] = below[_outer_lips(lower=True)] = True
-    below[upper] = below[_outer_lips(lower=False)] = False
+    below[LIP_RINGS[1]] = True
+    below[LIP_RINGS[0]] = below[upper] = False
     share_up = 0.3 if growth[middle] < 0 else 0.08
     # lips keep their thickness: what follows the column at the lip turns into the jaw's own motion towards the chin
     lip = 1 - smoothstep((v - lower_line) / (0.62 * (v[_CHIN] - lower_line[_CHIN])))
+    lip[LIP_RINGS[1]] = 1.0
     jaw = growth[middle] * (1 - smoothstep((np.abs(u) - 0.7) / 1.9))
     drop = (1 - share_up) * (lip * column + (1 - lip) * jaw)
     rise = -share_up * column * (1 - smoothstep((upper_line - v) / (0.9 * (upper_line - v)[_NOSE_BASE])))
@@ -107,7 +111,7 @@ def move_head(
     right, left = points[list(OUTER_EYE_CORNERS)]
     unit = np.linalg.norm(left - right)
     pivot = (points[234] + points[454]) / 2 + (0, 0.25 * unit, 0)
-    turn = Rotation.from_euler("yxz", [-yaw, -pitch, roll]).as_matrix()
+    turn = Rotation.from_euler("yxz", [-yaw, pitch, roll]).as_matrix()
     moved: np.ndarray = (points - pivot) @ turn.T + pivot + (shift_px[0], shift_px[1], 0.0)
     return moved.astype(np.float32)
 
@@ -125,7 +129,3 @@ def smile(vertices: np.ndarray, amount: float) -> np.ndarray:
         weight = np.exp(-(((u - side) / 0.75) ** 2) - (v / 0.8) ** 2)
         out[:, :2] += amount * half_width * weight[:, None] * (0.16 * side * across - 0.17 * down)
     return out.astype(np.float32)
-
-
-def _outer_lips(lower: bool) -> np.ndarray:
-    return halves(OUTER_LIPS)[int(lower)][1:-1]

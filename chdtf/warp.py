@@ -12,8 +12,9 @@ from chdtf.faces import INNER_LIPS, LEFT_EYE, RIGHT_EYE
 from chdtf.schema import NUM_VERTICES
 from chdtf.warp_eyes import Eye
 from chdtf.warp_mesh import HeadMesh, halves, head_motion
-from chdtf.warp_mouth import Mouth
+from chdtf.warp_mouth import Mouth, order_lips
 
+_FOLD_PX = 4.0
 _OPENINGS = (RIGHT_EYE, LEFT_EYE, INNER_LIPS)
 
 
@@ -28,6 +29,7 @@ class FaceWarp:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
         face = _pixel_centres(landmarks)
+        order_lips(face)
         self._image = np.ascontiguousarray(image)
         self._face = face
         self._mesh = HeadMesh(face, *image.shape[:2])
@@ -49,7 +51,8 @@ class FaceWarp:
         maps = self._mesh.inverse_map(source, moved)
         box = self._mesh.box
         frame = self._image.copy()
-        box.of(frame)[:] = cv2.remap(self._image, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        drawn = cv2.remap(self._image, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        box.of(frame)[:] = _soften_folds(drawn, *maps)
         for eye in self._eyes:
             eye.cover(frame, maps, box, wanted)
             eye.draw(frame, wanted, motion)
@@ -65,6 +68,21 @@ def _pixel_centres(landmarks: np.ndarray) -> np.ndarray:
     return points[:NUM_VERTICES] - (0.5, 0.5, 0.0)
 
 
+def _soften_folds(image: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
+    """Smooth the edges of what hides something behind it, where the source jumps from pixel to pixel."""
+    jump = np.zeros(map_x.shape, np.uint8)
+    for field in (map_x, map_y):
+        jump[:, 1:] |= np.abs(field[:, 1:] - field[:, :-1]) > _FOLD_PX
+        jump[1:] |= np.abs(field[1:] - field[:-1]) > _FOLD_PX
+    if not jump.any():
+        return image
+    share = cv2.GaussianBlur(cv2.dilate(jump, np.ones((2, 2), np.uint8), anchor=(1, 1)) * np.float32(255), (0, 0), 0.7)
+    share = np.minimum(share[..., None] / 160, 1)
+    soft = cv2.GaussianBlur(image, (0, 0), 0.8)
+    mixed: np.ndarray = np.rint(image + (soft.astype(np.float32) - image) * share).astype(np.uint8)
+    return mixed
+
+
 def _untangled(face: np.ndarray) -> np.ndarray:
     """Lips and lids that have passed through each other meet half way."""
     face = face.copy()
@@ -75,4 +93,5 @@ def _untangled(face: np.ndarray) -> np.ndarray:
         middle = (face[upper[crossed]] + face[lower[crossed]]) / 2
         face[upper[crossed]] = middle
         face[lower[crossed]] = middle
+    order_lips(face)
     return face

@@ -39,8 +39,11 @@ class Eye:
         upper, lower = self._upper[1:-1], self._lower[1:-1]
         up = self._source[upper, :2] - self._source[lower, :2]
         up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
-        source[upper, :2] = self._source[upper, :2] + up * shut * 0.035 * self._width_px
-        source[lower, :2] = self._source[lower, :2] - up * shut * 0.03 * self._width_px
+        source[upper, :2] = self._source[upper, :2] + up * shut * (0.025 * self._width_px + 0.5)
+        first, last = self._upper[[0, -1]]
+        out = (self._source[last, :2] - self._source[first, :2]) / self._width_px * shut[[0, -1]]
+        source[first, :2], source[last, :2] = self._source[first, :2] - out[0], self._source[last, :2] + out[1]
+        source[lower, :2] = self._source[lower, :2] - up * shut * (0.02 * self._width_px + 0.5)
 
     def cover(self, frame: np.ndarray, maps: tuple[np.ndarray, np.ndarray], at: Box, target: np.ndarray) -> None:
         """Turn what the closing lids carry along into bare skin, in place.
@@ -61,8 +64,6 @@ class Eye:
         """Blend eyeball and lash line into a warped frame, uint8 (H, W, 3), in place."""
         upper, lower = smooth_curve(target[self._upper, :2]), smooth_curve(target[self._lower, :2])
         box = Box.around(np.vstack([upper, lower]), 0.12 * self._width_px + 2, *frame.shape[:2])
-        if box.empty:
-            return
         affine = motion.plane(self._depth)
         ends = [self._upper[0], self._upper[-1]]
         affine[:, 2] += (target[ends, :2] - (self._source[ends, :2] @ affine[:, :2].T + affine[:, 2])).mean(0)
@@ -79,7 +80,7 @@ class Eye:
         strength = np.interp(np.linspace(0, 1, len(upper)), np.linspace(0, 1, len(shut)), smoothstep(shut))
         if strength.max() < 0.02:
             return
-        taper = np.sin(np.pi * np.linspace(0.08, 0.92, len(upper))) ** 0.5
+        taper = np.sin(np.pi * np.linspace(0.03, 0.97, len(upper))) ** 0.7
         line = soft_line(upper, 0.85 * strength * taper, max(0.7, 0.06 * self._width_px), box)
         blend(frame, np.broadcast_to(self._lash_colour, (*line.shape, 3)), line, box)
 
@@ -98,7 +99,9 @@ def _bare_lids(
     """The skin that an eye without lashes and eyeball would show, uint8 (h, w, 3), where to use it, and its corner."""
     box = Box.around(np.vstack([upper, lower]), 0.5 * width_px + 2, *image.shape[:2])
     crop = np.ascontiguousarray(box.of(image))
-    up = np.array([0.0, -0.2 * width_px])
+    # widest in the middle: at the corners the patch ends in points
+    bulge = np.sin(np.pi * np.linspace(0, 1, len(upper))) ** 0.6
+    up = np.column_stack([np.zeros(len(upper)), -0.2 * width_px * bulge])
     wide = soft_polygon(upper + up, lower - 1.4 * up, box)
     ring = cv2.dilate(wide, np.ones((3, 3)), iterations=max(1, round(0.08 * width_px))) - wide > 0.5
     around = (crop[ring] if ring.any() else crop.reshape(-1, 3)).astype(np.float32)

@@ -20,11 +20,11 @@ class Box:
 
     @classmethod
     def around(cls, points: np.ndarray, margin_px: float, height: int, width: int) -> "Box":
-        """The box of (N, 2) points with a margin, cut to the image; it may be empty."""
+        """The box of (N, 2) points with a margin, cut to the image: at least one pixel of it, wherever they are."""
         low = np.floor(points.min(0) - margin_px).astype(int)
         high = np.ceil(points.max(0) + margin_px).astype(int) + 1
-        x0, y0 = (int(v) for v in np.maximum(low, 0))
-        return cls(x0, y0, max(x0, min(int(high[0]), width)), max(y0, min(int(high[1]), height)))
+        x0, y0 = (int(v) for v in np.clip(low, 0, (width - 1, height - 1)))
+        return cls(x0, y0, max(x0 + 1, min(int(high[0]), width)), max(y0 + 1, min(int(high[1]), height)))
 
     @property
     def empty(self) -> bool:

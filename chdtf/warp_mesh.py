@@ -91,12 +91,12 @@ class HeadMesh:
         self._loose_share = (hold * np.exp(-((nearest / (0.45 * radius)) ** 2)))[:, None]
         depth = self._near @ oval[:, 2] + np.minimum(0.5 * nearest, 0.5 * radius)
         self.source = np.vstack([face, np.column_stack([grid, depth])])
-        self._outside = _triangulate(oval[:, :2], grid, inside)
+        self.outside = _triangulate(oval[:, :2], grid, inside)
         self._openings = np.vstack([opening_triangles(c) for c in (RIGHT_EYE, LEFT_EYE, INNER_LIPS)])
-        self._skin = tessellation()
+        self.skin = tessellation()
         self._facing = self.orientation(face)
-        first = np.maximum(np.floor(low), 0).astype(int)
-        last = np.minimum(np.ceil(high), frame).astype(int)
+        first = np.maximum(np.ceil(low), 0).astype(int)
+        last = np.minimum(np.floor(high), frame).astype(int)
         self.box = Box(int(first[0]), int(first[1]), int(last[0]) + 1, int(last[1]) + 1)
 
     def place(self, target: np.ndarray, motion: Motion) -> np.ndarray:
@@ -108,23 +108,11 @@ class HeadMesh:
         return np.vstack([target, moved])
 
     def inverse_map(self, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where each pixel of `box` comes from: map_x, map_y float32, for mesh points that move source -> target.
-
-        Openings lie under the skin, far skin under near skin, and skin that has turned over lowest.
-        """
-        depth = target[self._skin, 2].mean(1)
-        turned = self.orientation(target) != self._facing
-        skin = self._skin[np.lexsort((-depth, ~turned))]
-        faces = np.vstack([self._outside, self._openings, skin])
-        x0, y0, x1, y1 = self.box.x0, self.box.y0, self.box.x1, self.box.y1
-        labels = np.full((y1 - y0, x1 - x0), -1, np.int32)
-        corners = np.round((target[:, :2] - (x0, y0)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)[faces]
-        fill = cv2.fillConvexPoly
-        for number, triangle in enumerate(corners):
-            fill(labels, triangle, number, 8, _SUBPIXEL_BITS)
+        """Where each pixel of `box` comes from: map_x, map_y float32, for mesh points that move source -> target."""
+        labels, faces = self.triangles_at(target)
         affine = _affine(target[faces][:, :, :2], source[faces][:, :, :2])
-        x = np.arange(x0, x1, dtype=np.float32)
-        y = np.arange(y0, y1, dtype=np.float32)[:, None]
+        x = np.arange(self.box.x0, self.box.x1, dtype=np.float32)
+        y = np.arange(self.box.y0, self.box.y1, dtype=np.float32)[:, None]
         # the last entry serves label -1: pixels that the mesh does not reach stay where they are
         a, b, c, d, e, f = np.vstack([affine.reshape(-1, 6), [1, 0, 0, 0, 1, 0]]).astype(np.float32).T
         return (
@@ -132,9 +120,26 @@ class HeadMesh:
             d[labels] * x + e[labels] * y + f[labels],
         )
 
+    def triangles_at(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which triangle each pixel of `box` shows, int32 (h, w), -1 for none, and the triangles, (F, 3).
+
+        Openings lie under the skin, far skin under near skin, and skin that has turned over lowest.
+        """
+        depth = target[self.skin, 2].mean(1)
+        turned = self.orientation(target) != self._facing
+        skin = self.skin[np.lexsort((-depth, ~turned))]
+        faces = np.vstack([self.outside, self._openings, skin])
+        x0, y0, x1, y1 = self.box.x0, self.box.y0, self.box.x1, self.box.y1
+        labels = np.full((y1 - y0, x1 - x0), -1, np.int32)
+        corners = np.round((target[:, :2] - (x0, y0)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)[faces]
+        fill = cv2.fillConvexPoly
+        for number, triangle in enumerate(corners):
+            fill(labels, triangle, number, 8, _SUBPIXEL_BITS)
+        return labels, faces
+
     def orientation(self, points: np.ndarray) -> np.ndarray:
         """Sign of the area of every skin triangle in the image: (F,)."""
-        p, q, r = (points[self._skin[:, k], :2] for k in range(3))
+        p, q, r = (points[self.skin[:, k], :2] for k in range(3))
         area = (q[:, 0] - p[:, 0]) * (r[:, 1] - p[:, 1]) - (q[:, 1] - p[:, 1]) * (r[:, 0] - p[:, 0])
         sign: np.ndarray = np.sign(area)
         return sign

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from chdtf.faces import INNER_LIPS, OUTER_EYE_CORNERS
+from chdtf.faces import INNER_LIPS, OUTER_EYE_CORNERS, OUTER_LIPS
 from chdtf.warp_layers import Box, Plate, blend, smooth_curve, soft_line, soft_polygon
 from chdtf.warp_mesh import Motion, halves, smoothstep
 
@@ -14,6 +14,25 @@ from chdtf.warp_mesh import Motion, halves, smoothstep
 _UPPER_TEETH = (0.088, 0.066, 0.06, 0.046, 0.036, 0.028)
 _LOWER_TEETH = (0.056, 0.06, 0.058, 0.046, 0.036, 0.03)
 _TEETH_SHOW = 0.042
+# The rings of either lip from the inner to the outer contour, columns from the subject's right corner to the left one,
+# the corners left out: (2, 4, 9).
+LIP_RINGS = np.array(
+    [
+        [
+            halves(INNER_LIPS)[0][1:-1],
+            (183, 42, 41, 38, 12, 268, 271, 272, 407),
+            (184, 74, 73, 72, 11, 302, 303, 304, 408),
+            halves(OUTER_LIPS)[0][1:-1],
+        ],
+        [
+            halves(INNER_LIPS)[1][1:-1],
+            (96, 89, 179, 86, 15, 316, 403, 319, 325),
+            (77, 90, 180, 85, 16, 315, 404, 320, 307),
+            halves(OUTER_LIPS)[1][1:-1],
+        ],
+    ]
+)
+CORNER_RINGS = ((78, 62, 76, 61), (308, 292, 306, 291))  # the columns between the lips, likewise
 _OWN_INTERIOR = 0.035  # a source mouth open wider than this (gap over eye distance) has its own interior
 
 
@@ -43,9 +62,24 @@ def palette(image: np.ndarray, face: np.ndarray) -> Palette:
 
 
 def _pixels(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The pixels of the box of some points, float32 (N, 3); of the whole image when they lie outside it."""
+    """The pixels of the box of some points, float32 (N, 3)."""
     box = Box.around(points, 0, *image.shape[:2])
-    return (image if box.empty else box.of(image)).reshape(-1, 3).astype(np.float32)
+    return box.of(image).reshape(-1, 3).astype(np.float32)
+
+
+def order_lips(face: np.ndarray) -> None:
+    """Bring the rings of each lip into order from the inner to the outer contour, (468, 3) in place.
+
+    MediaPipe puts the middle rings of smiling lips inside the mouth, where they would draw teeth over lips.
+    """
+    for rings in LIP_RINGS:
+        inner, outer = face[rings[0], :2], face[rings[3], :2]
+        span = np.maximum(((outer - inner) ** 2).sum(1), 1e-9)
+        low = 0.0
+        for ring, least, most in ((rings[1], 0.2, 0.6), (rings[2], 0.45, 0.9)):
+            place = ((face[ring, :2] - inner) * (outer - inner)).sum(1) / span
+            low = np.clip(np.maximum(place, low + 0.1), least, most)
+            face[ring, :2] += (low - place)[:, None] * (outer - inner)
 
 
 class Mouth:
@@ -68,12 +102,15 @@ class Mouth:
 
     def lift(self, source: np.ndarray, target: np.ndarray) -> None:
         """Move the lips' texture borders (in mesh points `source`) off the teeth, as far as an open mouth closes."""
-        shut = smoothstep(self._closure(target) * 1.3)[1:-1, None] * self._own
-        upper, lower = self._upper[1:-1], self._lower[1:-1]
-        up = self._source[upper, :2] - self._source[lower, :2]
-        up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
-        source[upper, :2] = self._source[upper, :2] + up * shut * 0.012 * self._unit_px
-        source[lower, :2] = self._source[lower, :2] - up * shut * 0.014 * self._unit_px
+        shut = smoothstep(self._closure(target) * 1.3) * self._own * (0.011 * self._unit_px + 0.9)
+        corners = np.array(CORNER_RINGS).T
+        for rings, wanted in ((LIP_RINGS[0], shut[1:-1]), (LIP_RINGS[1], shut[1:-1]), (corners, shut[[0, -1]])):
+            points = self._source[rings, :2]  # (4, n, 2)
+            lip = points[3] - points[0]
+            thickness = np.maximum(np.linalg.norm(lip, axis=1), 1e-6)
+            margin = np.minimum(wanted / thickness, 0.6)[:, None] * lip  # (n, 2)
+            place = np.linalg.norm(points - points[0], axis=2) / thickness  # 0 at the inner, 1 at the outer contour
+            source[rings, :2] = points + np.clip(1 - place, 0, 1)[..., None] * margin
 
     def _closure(self, target: np.ndarray) -> np.ndarray:
         gap = np.linalg.norm(target[self._upper, :2] - target[self._lower, :2], axis=1)
@@ -85,8 +122,6 @@ class Mouth:
         """Blend the interior into a warped frame, uint8 (H, W, 3), in place."""
         upper, lower = smooth_curve(target[self._upper, :2]), smooth_curve(target[self._lower, :2])
         box = Box.around(np.vstack([upper, lower]), 3, *frame.shape[:2])
-        if box.empty:
-            return
         gap = float(np.linalg.norm(upper - lower, axis=1).max())
         grown = gap - float(self._gap_px.max())
         visible = self._own + (1 - self._own) * float(np.clip(grown / max(1.0, 0.012 * self._unit_px), 0, 1))
@@ -163,20 +198,22 @@ def _move(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _split_of_jaws(image: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> float:
     """Where, from the upper (0) to the lower lip (1), the source's interior passes from the upper to the lower jaw.
 
-    That is the darkest place beyond the brightest, teeth being bright; 1 when nothing dark lies there.
+    That is the darkest place beyond the brightest, teeth being bright; 1 where nothing of the lower jaw shows.
     """
     steps = np.linspace(0.08, 0.92, 15)
     middle = slice(len(upper) // 3, -(len(upper) // 3))
     places = upper[middle] + (lower[middle] - upper[middle]) * steps[:, None, None]  # (15, n, 2)
     x, y = np.moveaxis(places, 2, 0).astype(np.float32)
     luma: np.ndarray = cv2.remap(image, x, y, cv2.INTER_LINEAR).mean((1, 2))
-    brightest = int(luma.argmax())
-    below, above = luma[brightest:], luma[: brightest + 1]
-    if brightest <= 0.6 * len(steps) and below.min() < 0.65 * luma[brightest]:
-        return float(steps[brightest + int(below.argmin())])
-    if brightest > 0.4 * len(steps) and above[2:].size and above[2:].min() < 0.65 * luma[brightest]:
-        return float(steps[2 + int(above[2:].argmin())])
-    return 1.0
+    brightest, darkest = int(luma.argmax()), len(steps)
+    if brightest <= 0.6 * len(steps):
+        darkest = brightest + int(luma[brightest:].argmin())
+    elif brightest >= 3:
+        darkest = 2 + int(luma[2 : brightest + 1].argmin())
+    if darkest == len(steps) or luma[darkest] > 0.65 * luma[brightest]:
+        return 1.0
+    something_below = luma[darkest:].max() > 1.25 * luma[darkest] + 8
+    return float(steps[darkest]) if something_below else 1.0
 
 
 def _teeth(
