@@ -1,4 +1,7 @@
-"""Control: the reference picture, untouched, with its sound 15 frames (0.6 s) late; the freed start is silent."""
+"""Control: the reference picture, untouched, with its sound 25 frames (1 s) late; its end comes first.
+
+25 frames lie beyond the 15 over which LSE-C forgives a constant delay.
+"""
 
 import json
 import sys
@@ -6,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from chdtf.media import fit_length, read_waveform, replace_audio
+from chdtf.media import read_waveform, replace_audio
 from chdtf.schema import SAMPLES_PER_FRAME
 
-DELAY_FRAMES = 15
+DELAY_FRAMES = 25
 
 
 def main(job_file: Path) -> None:
@@ -18,8 +21,8 @@ def main(job_file: Path) -> None:
         waveform = read_waveform(Path(item["audio"]))
         if waveform is None:
             raise ValueError(f"{item['audio']}: no sound")
-        late = np.concatenate([np.zeros(DELAY_FRAMES * SAMPLES_PER_FRAME, np.float32), waveform])
-        replace_audio(Path(item["video"]), Path(item["output"]), fit_length(late, len(waveform)))
+        late = np.roll(waveform, DELAY_FRAMES * SAMPLES_PER_FRAME)
+        replace_audio(Path(item["video"]), Path(item["output"]), late)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Command:
         """Write the manifest and say how to build it."""
         from chdtf.manifest import from_folder, write_manifest
 
-        rows = from_folder(self.folder, language=self.language, license=self.license)
+        rows = from_folder(self.folder, language=self.language, license=self.license, manifest=self.out)
         write_manifest(rows, self.out)
         say(f"{self.out}: {len(rows)} videos. Build it with: disentbench build --manifest {self.out} --allow-local")
         return 0

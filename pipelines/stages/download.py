@@ -63,7 +63,7 @@ class Stage:
 
     def load(self) -> str:
         """Path of the ffmpeg that yt-dlp joins picture and sound with; it comes with a package."""
-        import imageio_ffmpeg  # type: ignore[import-untyped]
+        import imageio_ffmpeg
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
 

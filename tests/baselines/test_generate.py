@@ -59,11 +59,9 @@ def test_ground_truth_is_the_reference_and_shifted_sound_changes_only_sound(tmp_
         before, after = media.read_waveform(item.video), media.read_waveform(made.path)
         assert before is not None
         assert after is not None
-        shift = 15 * 640
-        assert np.abs(after[: shift - 640]).max() < 0.02
-        middle = slice(shift + 1000, 30 * 640 - 1000)
-        same = np.corrcoef(after[middle], before[1000 : 30 * 640 - 1000 - shift])[0, 1]
-        assert same > 0.95
+        shift = 25 * 640
+        same = np.corrcoef(after[shift : 30 * 640], before[: 30 * 640 - shift])[0, 1]
+        assert same > 0.9
 
 
 def test_still_shows_the_source_image_throughout(tmp_path: Path, items: list[Item]) -> None:

@@ -1,0 +1,19 @@
+"""Build the bundled sample, generate its test split with the reference model, score, print the leaderboard."""
+
+import dataclasses
+import os
+
+from benchmark.cli import build, run
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Everything once, on the bundled sample: draw, build, generate, score, tabulate. A second run redoes nothing."""
+
+    workers: int = os.cpu_count() or 1
+    """Processes."""
+
+    def run(self) -> int:
+        """Build the sample dataset, then run the reference model on its test split."""
+        failed = build.build(build.draw(build.SAMPLE, self.workers), build.SAMPLE, self.workers, allow_local=True)
+        return failed or run.Command(method=("disenttalk",), workers=self.workers).run()

@@ -1,0 +1,157 @@
+"""Generate a dataset's clips with methods, score them beside ground truth and controls, write the leaderboard."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from benchmark.cli._console import progress, say
+from benchmark.cli.build import SAMPLE
+from chdtf.errors import UserError
+
+if TYPE_CHECKING:
+    from baselines.generate import Item
+    from baselines.method import Method
+    from benchmark.clip_score import ScoreItem
+    from benchmark.metric import MetricBase
+    from benchmark.summary import ScoreRow
+    from chdtf.clip import Clip
+    from chdtf.record import RunRecord
+
+ALWAYS = ("gt", "gt_shifted", "still")  # the rows that every table needs to be read
+_KINDS = {"reference": "ground_truth", "method": "method", "control": "control"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Generate the test split of a dataset with methods, score every video alike, write the leaderboard.
+
+    Ground truth, a still image and the ground truth with shifted sound are always scored beside the methods. Run the
+    same command again to continue after an interruption; what is done is kept.
+    """
+
+    method: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")]
+    """Methods by folder name below baselines/ (disentbench methods lists them)."""
+    data: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = SAMPLE
+    """A dataset made by disentbench build."""
+    results: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where videos, scores and tables go. Default: results/NAME-OF-THE-DATASET."""
+    metric: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
+    """Metrics to compute. Default: all."""
+    split: str = "test"
+    """Split whose clips are generated: train, val or test."""
+    workers: int = os.cpu_count() or 1
+    """Processes for scoring."""
+
+    def run(self) -> int:
+        """Generate, score, and print the leaderboard."""
+        from baselines.method import load_method
+        from benchmark.metric import get_metric, metric_names
+
+        methods = [load_method(name) for name in dict.fromkeys(("gt", *self.method, *ALWAYS))]
+        metrics = [get_metric(name) for name in self.metric or metric_names()]
+        results = self.results or Path("results") / self.data.resolve().name
+        return evaluate(self.data, self.split, methods, metrics, results, self.workers)
+
+
+def _clips(data: Path, split: str) -> "list[Clip]":
+    from chdtf.clip import read_clips
+
+    if not data.is_dir():
+        how = "make chdtf" if data == SAMPLE else f"disentbench build --manifest list.csv --out {data}"
+        raise UserError(f"no dataset at {data}; build it with: {how}")
+    clips = read_clips(data, split)
+    if not clips:
+        raise UserError(f"{data}: no clips in split {split!r}; the dataset card tells the splits it has")
+    return clips
+
+
+def evaluate(
+    data: Path, split: str, methods: "Sequence[Method]", metrics: "Sequence[MetricBase]", results: Path, workers: int
+) -> int:
+    """Generate, score and tabulate; returns the exit status: 1 when a method left a clip without a video."""
+    from baselines.generate import stage_inputs
+    from chdtf.record import RunRecord
+
+    clips = _clips(data, split)
+    record = RunRecord.start(sys.argv, {"data": str(data), "split": split, "metrics": [m.name for m in metrics]})
+    record.inputs = {clip.clip_id: clip.video_id for clip in clips}
+    record.write(results)
+    outcome = "failed"
+    try:
+        items = stage_inputs(clips, results / "inputs")
+        rows: list[ScoreRow] = []
+        missing: list[str] = []
+        for method in methods:
+            record.config.setdefault("methods", {})[method.name] = method.fingerprint()
+            missing += _method_rows(method, clips, items, metrics, data.resolve().name, results, workers, rows, record)
+        _tables(rows, results)
+        outcome = "done" if not missing else "incomplete"
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+        raise
+    finally:
+        record.finish(results, outcome)
+    for line in missing:
+        say(f"not generated: {line}")
+    return 1 if missing else 0
+
+
+def _method_rows(
+    method: "Method",
+    clips: "Sequence[Clip]",
+    items: "Sequence[Item]",
+    metrics: "Sequence[MetricBase]",
+    dataset: str,
+    results: Path,
+    workers: int,
+    rows: "list[ScoreRow]",
+    record: "RunRecord",
+) -> list[str]:
+    """Generate and score one method, append its rows; returns a line for each clip without a video."""
+    from baselines.generate import generate
+    from benchmark.score import score
+    from benchmark.summary import summarise
+
+    with progress(f"Generating: {method.name}") as report:
+        made = generate(method, items, results / "generated" / method.name, report)
+    seconds = sum(one.seconds for one in made)
+    if seconds:
+        record.details[f"seconds to generate {method.name}"] = round(seconds, 2)
+    to_score = [_score_item(method, clip, item, results) for clip, item in zip(clips, items, strict=True)]
+    with progress(f"Scoring: {method.name}") as report:
+        scores = score(method.name, to_score, results, metrics, workers, report)
+    # the run id stays out of the tables: the same inputs give the same bytes; runs/ tells which run made them
+    rows += summarise(scores, metrics, dataset, run_id="", kind=_KINDS[method.role])
+    return [f"{method.name}, {one.clip_id}: {one.reason}" for one in made if one.reason]
+
+
+def _score_item(method: "Method", clip: "Clip", item: "Item", results: Path) -> "ScoreItem":
+    from benchmark.clip_score import ScoreItem
+
+    return ScoreItem(
+        clip_id=clip.clip_id,
+        speaker_id=clip.speaker_id,
+        language=clip.language,
+        split=clip.split,
+        generated=results / "generated" / method.name / f"{clip.clip_id}.mp4",
+        reference=item.video,
+        audio=None if method.audio == "own" else item.audio,
+    )
+
+
+def _tables(rows: "Sequence[ScoreRow]", results: Path) -> None:
+    from rich.console import Console
+
+    from benchmark.leaderboard import render_terminal, write_leaderboard
+
+    table, page = write_leaderboard(rows, results)
+    Console().print(render_terminal(rows))
+    say(f"CSV:      {table}")
+    say(f"Markdown: {page}")
+    say(f"videos:   {results / 'generated'}")
+    say(f"per clip: {results / 'scores'}")

@@ -1,0 +1,28 @@
+"""Download external model files and verify their hashes."""
+
+import dataclasses
+import functools
+from typing import Annotated
+
+import tyro
+
+from benchmark.cli._console import progress, say
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Download external model files by name (disentbench weights list); a file with a wrong hash is refused."""
+
+    name: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME [NAME ...]")]
+    """Names of the files."""
+
+    def run(self) -> int:
+        """Fetch what is not there."""
+        from chdtf.weights import fetch, get_weights
+
+        for name in self.name:
+            get_weights(name)  # all names are checked before anything is downloaded
+        for name in self.name:
+            with progress(f"Fetching {name}") as report:
+                say(str(fetch(name, progress=functools.partial(report, what="bytes"))))
+        return 0
