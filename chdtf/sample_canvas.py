@@ -29,25 +29,9 @@ class Framing:
     side_light: float = 0.0  # share by which the left edge is brighter than the right one
 
 
-# Reflections on both glasses of grace_hopper, and skin of the colour that lies behind: x0, y0, x1, y1.
-_REFLECTIONS = (((198, 179, 214, 188), (193, 183, 199, 190)), ((321, 174, 338, 186), (308, 174, 318, 179)))
-
-
-def _without_reflections(image: np.ndarray) -> np.ndarray:
-    """Take the lamps' reflections off the glasses: they lie where the lids come down, and would come down with them."""
-    out = image.astype(np.float32)
-    for (x0, y0, x1, y1), (left, top, right, bottom) in _REFLECTIONS:
-        patch = out[y0:y1, x0:x1]
-        lowest = patch.min(axis=-1)
-        skin = np.median(image[top:bottom, left:right], axis=(0, 1))
-        share = cv2.GaussianBlur(np.clip((lowest - 120) / 40, 0, 1), (0, 0), 0.7)[..., None]
-        out[y0:y1, x0:x1] = patch * (1 - share) + skin * share
-    return np.clip(np.round(out), 0, 255).astype(np.uint8)
-
-
 @functools.lru_cache(maxsize=4)
 def portrait(name: str) -> np.ndarray:
-    """A portrait, uint8 (H, W, 3) RGB, as it ships but for the reflections on the glasses.
+    """A portrait as it ships: uint8 (H, W, 3) RGB.
 
     `eileen_collins`: scikit-image's `astronaut` (NASA, public domain); `grace_hopper`: matplotlib's `grace_hopper.jpg`
     (US Navy, public domain).
@@ -61,7 +45,7 @@ def portrait(name: str) -> np.ndarray:
         from matplotlib import cbook
 
         path = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
-        return _without_reflections(np.ascontiguousarray(cv2.imread(str(path), cv2.IMREAD_COLOR)[:, :, ::-1]))
+        return np.ascontiguousarray(cv2.imread(str(path), cv2.IMREAD_COLOR)[:, :, ::-1])
     raise ValueError(f"no portrait {name!r}; there are {', '.join(PORTRAITS)}")
 
 
