@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.linalg import eigh
 
 from chdtf.columns import rows_from_table
 from chdtf.errors import UserError
-from chdtf.face_model import DEFAULT_MODEL, FaceModel
+from chdtf.face_model import DEFAULT_MODEL, FaceModel, load_model
 from chdtf.face_regions import alignment_weights, fit_weights, mirror_map, region_weights
 from chdtf.faces import OUTER_EYE_CORNERS
 from chdtf.schema import NUM_EXPRESSION, NUM_LANDMARKS, NUM_VERTICES
@@ -55,15 +56,19 @@ def compute_basis(
 ) -> FaceModel:
     """Compute a face model from tracked clips, one array (T, 478, 3) px each, NaN in frames without a face.
 
-    Raises `UserError` if fewer than two clips, or fewer frames than 64 dimensions need, are usable.
+    The bundled model's mean face says which pose is frontal and which vertices mirror each other; nothing else of it
+    is used. Raises `UserError` if fewer than two clips, or fewer frames than 64 dimensions need, are usable.
     """
     settings = settings or BasisSettings()
-    reference, partner = _reference_face(tracks)
+    reference = load_model(DEFAULT_MODEL).mean.astype(np.float64)
+    partner = mirror_map(reference)
+    clips: list[_Clip] = []
     for _ in range(2):  # the second time against the mean of the first
-        clips = [clip for track in tracks if (clip := _aligned_clip(track, reference, settings)) is not None]
+        found = (_aligned_clip(track, reference, settings) for track in tracks)
+        clips = [clip for clip in found if clip is not None]
         if clips:
-            faces = np.stack([clip.identity for clip in clips])
-            middle = (faces.mean(0) + _mirrored(faces.mean(0), partner)) / 2
+            middle = np.mean([clip.identity for clip in clips], axis=0)
+            middle = (middle + _mirrored(middle, partner)) / 2
             reference = (middle - middle.mean(0)) @ _to_model_units(middle).T
     log.info("basis: %d of %d clips are usable", len(clips), len(tracks))
     num_frames = sum(len(clip.offsets) for clip in clips)
@@ -78,9 +83,9 @@ def compute_basis(
     mean = identities.mean(0)
     return FaceModel(
         name=name,
-        mean=mean,
-        identity_basis=_identity_basis(identities - mean, settings.num_identity),
-        expression_basis=_expression_basis(offsets, mean),
+        mean=_without_noise(mean),
+        identity_basis=_without_noise(_identity_basis(identities - mean, settings.num_identity)),
+        expression_basis=_without_noise(_expression_basis(offsets, mean)),
         alignment_weights=alignment_weights(),
         fit_weights=fit_weights(),
         identity_noise=np.array(_identity_noise(identities - mean, settings.num_identity)),
@@ -133,31 +138,14 @@ def _vertices(track: np.ndarray) -> np.ndarray:
     return found
 
 
-def _reference_face(tracks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Symmetric frontal face in model units (468, 3), by generalised Procrustes analysis, and the mirror map."""
-    found = [points for track in tracks if len(points := _vertices(track))]
-    if not found:
-        raise UserError("no frame of the given clips has landmarks")
-    weights = alignment_weights()
-    face = found[0][0] - found[0][0].mean(0)
-    for _ in range(4):
-        face = np.mean([fit_similarity(face, points, weights).undo(points).mean(0) for points in found], axis=0)
-        face -= face.mean(0)
-    partner, turn = mirror_map(face)
-    face = face @ turn.T
-    face = (face + _mirrored(face, partner)) / 2
-    face -= face.mean(0)
-    reference: np.ndarray = face @ _to_model_units(face).T
-    return reference, partner
-
-
 def _to_model_units(face: np.ndarray) -> np.ndarray:
     """Scale and pitch (3, 3) that put a symmetric face into model units, forehead and chin equally deep."""
     _, y, z = face[_CHIN] - face[_FOREHEAD]
     cos, sin = y / np.hypot(y, z), z / np.hypot(y, z)
     right, left = OUTER_EYE_CORNERS
-    matrix: np.ndarray = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
-    return matrix / np.linalg.norm(face[left] - face[right])
+    matrix = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
+    scaled: np.ndarray = matrix / np.linalg.norm(face[left] - face[right])
+    return scaled
 
 
 def _aligned_clip(track: np.ndarray, reference: np.ndarray, settings: BasisSettings) -> _Clip | None:
@@ -180,21 +168,32 @@ def _aligned_clip(track: np.ndarray, reference: np.ndarray, settings: BasisSetti
 
 
 def _principal(rows: np.ndarray, count: int) -> np.ndarray:
-    """The `count` strongest orthonormal directions of rows (N, D) -> (count, D), with a fixed sign."""
+    """The `count` strongest orthonormal directions of rows (N, D) -> (count, D), strongest first, of any sign."""
     if len(rows) < rows.shape[1]:
-        directions = np.linalg.svd(rows, full_matrices=False)[2][:count]
+        strongest: np.ndarray = np.linalg.svd(rows, full_matrices=False)[2][:count]
     else:
-        directions = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :count].T
-    strongest = np.abs(directions).argmax(axis=1)
-    signs = np.sign(directions[np.arange(len(directions)), strongest])
-    signed: np.ndarray = directions * signs[:, None]
+        last = rows.shape[1] - 1
+        strongest = eigh(rows.T @ rows, subset_by_index=(last - count + 1, last))[1][:, ::-1].T
+    return strongest
+
+
+def _signed(directions: np.ndarray) -> np.ndarray:
+    """Directions (N, D) with their largest entry positive; of mirrored vertices, which tie, the first one's."""
+    size = np.abs(directions)
+    first = (size >= (1 - 1e-4) * size.max(axis=1, keepdims=True)).argmax(axis=1)
+    signed: np.ndarray = directions * np.sign(directions[np.arange(len(directions)), first])[:, None]
     return signed
+
+
+def _without_noise(values: np.ndarray) -> np.ndarray:
+    """Rounding noise, as in x on the mirror plane, made exactly 0."""
+    return np.where(np.abs(values) < 1e-9, 0.0, values)
 
 
 def _identity_basis(offsets: np.ndarray, count: int) -> np.ndarray:
     """Principal components of identities (N, 468, 3), scaled to standard deviations: (I, 468, 3)."""
     rows = offsets.reshape(len(offsets), -1)
-    directions = _principal(rows, min(count, len(rows) // 2 - 1))
+    directions = _signed(_principal(rows, min(count, len(rows) // 2 - 1)))
     scaled: np.ndarray = directions * np.sqrt(np.mean((rows @ directions.T) ** 2, axis=0))[:, None]
     return scaled.reshape(-1, NUM_VERTICES, 3)
 
@@ -221,7 +220,7 @@ def _expression_basis(offsets: np.ndarray, mean: np.ndarray) -> np.ndarray:
         blocks.append(_principal(rows @ block.T, count) @ block)  # turned within: uncorrelated coefficients
     local = np.concatenate(blocks)
     rest = rows - (rows @ local.T) @ local
-    basis = np.concatenate([local, _principal(rest, NUM_EXPRESSION - len(local))])
+    basis = _signed(np.concatenate([local, _principal(rest, NUM_EXPRESSION - len(local))]))
     deviations = np.sqrt(np.mean((rows @ basis.T) ** 2, axis=0))
     order = np.argsort(-deviations, kind="stable")
     scaled: np.ndarray = (basis * deviations[:, None])[order] / metric

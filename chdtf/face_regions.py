@@ -19,6 +19,7 @@ _BROWS = (46, 52, 53, 55, 63, 65, 66, 70, 105, 107, 276, 282, 283, 285, 293, 295
 _CHEEKS = (117, 346, 118, 347, 50, 280, 123, 352, 116, 345)
 _JAW_HINGES = (93, 323, 132, 361)
 _SMALLEST_WEIGHT = 0.05
+_ASYMMETRY = 1e-3  # model units
 # The lids' surroundings end at this distance from the eye contours, in outer eye corner distances.
 _EYE_REACH, _EYE_FADE = 0.25, 0.2
 
@@ -65,30 +66,16 @@ def fit_weights() -> np.ndarray:
     return weights
 
 
-def mirror_map(face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which vertex is the mirror image of which, and the rotation (3, 3) that makes x = 0 the mirror plane.
+def mirror_map(face: np.ndarray) -> np.ndarray:
+    """Which vertex is the mirror image of which: int (468,) with m[m[v]] = v.
 
-    `face` (468, 3) is a mean face seen roughly from the front; the map m (468,) satisfies m[m[v]] = v.
-    Raises `ValueError` if the face is too asymmetric to tell.
+    `face` (468, 3) is a face that is mirror symmetric in x, as a model's mean is. Raises `ValueError` if it is not.
     """
-    turn = np.eye(3)
-    partner = np.arange(len(face))
-    for _ in range(4):
-        turned = (face - face.mean(0)) @ turn.T
-        flipped = turned * (-1.0, 1.0, 1.0)
-        cost = ((flipped[:, None] - turned[None]) ** 2).sum(-1)
-        partner = linear_sum_assignment(cost)[1]
-        normal = np.linalg.svd(turned - turned[partner])[2][0]
-        normal = normal * np.sign(normal[0])
-        turn = _shortest_rotation(normal) @ turn
-    if not np.array_equal(partner[partner], np.arange(len(face))):
-        raise ValueError("no mirror plane found: the mean face is too asymmetric")
-    return partner, turn
-
-
-def _shortest_rotation(direction: np.ndarray) -> np.ndarray:
-    """Rotation (3, 3) that takes a unit vector to the x axis by the shortest way (Rodrigues)."""
-    axis = np.cross(direction, (1.0, 0.0, 0.0))
-    skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    rotation: np.ndarray = np.eye(3) + skew + skew @ skew / (1 + direction[0])
-    return rotation
+    flipped = face * (-1.0, 1.0, 1.0)
+    distance = np.linalg.norm(flipped[:, None] - face[None], axis=-1)
+    partner: np.ndarray = linear_sum_assignment(distance)[1]
+    if distance[np.arange(len(face)), partner].max() > _ASYMMETRY or not np.array_equal(
+        partner[partner], np.arange(len(face))
+    ):
+        raise ValueError("the face is not mirror symmetric in x")
+    return partner

@@ -26,7 +26,7 @@ def test_the_bundled_model_is_in_the_documented_units_and_pose(model: FaceModel)
 
 
 def test_mean_is_mirror_symmetric_and_each_dimension_is_even_or_odd(model: FaceModel):
-    partner, _ = mirror_map(model.mean.astype(np.float64))
+    partner = mirror_map(model.mean.astype(np.float64))
     assert partner[33] == 263
     assert partner[61] == 291
     assert partner[1] == 1
