@@ -8,15 +8,10 @@ from chdtf.warp_mesh import halves, smoothstep
 from chdtf.warp_mouth import LIP_RINGS
 
 _CHIN, _NOSE_BASE = 152, 2
-# Rings of lid vertices around each eye, from the contour outwards, paired with the inner vertices of the contour.
+# Rings of lid vertices above each eye, from the contour outwards, paired with the contour's vertices between corners.
 _LIDS = (
-    (RIGHT_EYE, (247, 30, 29, 27, 28, 56, 190), (113, 225, 224, 223, 222, 221, 189), (25, 110, 24, 23, 22, 26, 112)),
-    (
-        LEFT_EYE,
-        (414, 286, 258, 257, 259, 260, 467),
-        (413, 441, 442, 443, 444, 445, 342),
-        (341, 256, 252, 253, 254, 339, 255),
-    ),
+    (RIGHT_EYE, (247, 30, 29, 27, 28, 56, 190), (113, 225, 224, 223, 222, 221, 189)),
+    (LEFT_EYE, (414, 286, 258, 257, 259, 260, 467), (413, 441, 442, 443, 444, 445, 342)),
 )
 
 
@@ -83,16 +78,14 @@ def _gap_growth(points: np.ndarray, wanted_px: float, unit: float, across: np.nd
 
 
 def close_eyes(vertices: np.ndarray, closure: float) -> np.ndarray:
-    """Close both eyes: 0 leaves them as they are, 1 makes the lids meet near the lower lid. (468, 3) -> (468, 3)."""
+    """Close both eyes: 0 leaves them as they are, 1 brings the upper lids down to the lower. (468, 3) -> (468, 3)."""
     out = np.array(vertices, np.float64)
-    for contour, upper_ring, crease_ring, lower_ring in _LIDS:
+    for contour, upper_ring, crease_ring in _LIDS:
         upper, lower = (half[1:-1] for half in halves(contour))
         gap = out[lower] - out[upper]
-        out[upper] += gap * (0.95 * closure)
-        out[lower] -= gap * (0.05 * closure)
-        out[list(upper_ring)] += gap * (0.95 * 0.42 * closure)
-        out[list(crease_ring)] += gap * (0.95 * 0.07 * closure)
-        out[list(lower_ring)] -= gap * (0.05 * 0.4 * closure)
+        out[upper] += gap * closure
+        out[list(upper_ring)] += gap * (0.42 * closure)
+        out[list(crease_ring)] += gap * (0.07 * closure)
     return out.astype(np.float32)
 
 

@@ -23,7 +23,7 @@ class Eye:
         self._lids = _bare_lids(image, *curves, self._width_px)
         skin = self._lids[0].reshape(-1, 3).astype(np.float32).mean(0)
         luma = 0.36 * _dark_luma(self._plate, *curves) + 0.22 * float(skin.mean())
-        self._lash_colour = luma * (0.4 + 0.6 * skin / max(float(skin.mean()), 1.0))
+        self._lash_colour = luma * (skin / max(float(skin.mean()), 1.0)) ** 1.6
 
     def closure(self, target: np.ndarray) -> np.ndarray:
         """Share of the source's opening that the lids have closed, in [0, 1], at each pair of contour vertices."""
@@ -81,7 +81,7 @@ class Eye:
         if strength.max() < 0.02:
             return
         taper = np.sin(np.pi * np.linspace(0.03, 0.97, len(upper))) ** 0.7
-        line = soft_line(upper, 0.85 * strength * taper, max(0.7, 0.06 * self._width_px), box)
+        line = soft_line(upper, np.minimum(1.06 * strength * taper, 1), max(0.7, 0.074 * self._width_px), box)
         blend(frame, np.broadcast_to(self._lash_colour, (*line.shape, 3)), line, box)
 
 
@@ -100,7 +100,7 @@ def _bare_lids(
     box = Box.around(np.vstack([upper, lower]), 0.5 * width_px + 2, *image.shape[:2])
     crop = np.ascontiguousarray(box.of(image))
     # widest in the middle: at the corners the patch ends in points
-    bulge = np.sin(np.pi * np.linspace(0, 1, len(upper))) ** 0.6
+    bulge = np.sin(np.pi * np.linspace(0, 1, len(upper))) ** 0.4
     up = np.column_stack([np.zeros(len(upper)), -0.2 * width_px * bulge])
     wide = soft_polygon(upper + up, lower - 1.4 * up, box)
     ring = cv2.dilate(wide, np.ones((3, 3)), iterations=max(1, round(0.08 * width_px))) - wide > 0.5
@@ -120,5 +120,7 @@ def _bare_lids(
     share = np.maximum(inside, wide * np.minimum(3 * odd + 0.2, 1)).astype(np.float32)
     # the lash line goes down with the lid
     lashes = soft_line(upper + 0.3 * up, np.full(len(upper), 1.0), 0.05 * width_px, box)
-    share = cv2.GaussianBlur(share * (1 - 0.4 * np.minimum(1.2 * lashes, 1)), (0, 0), max(0.4, 0.02 * width_px))
+    share = cv2.GaussianBlur(share, (0, 0), max(0.5, 0.05 * width_px))
+    share = np.maximum(share, inside)
+    share = cv2.GaussianBlur(share * (1 - 0.25 * np.minimum(1.2 * lashes, 1)), (0, 0), max(0.4, 0.02 * width_px))
     return np.clip(filled, 0, 255).astype(np.uint8), share, (box.x0, box.y0)

@@ -43,6 +43,7 @@ class Palette:
     teeth: np.ndarray
     tongue: np.ndarray
     cavity: np.ndarray
+    lip_line: np.ndarray
 
 
 def palette(image: np.ndarray, face: np.ndarray) -> Palette:
@@ -58,7 +59,7 @@ def palette(image: np.ndarray, face: np.ndarray) -> Palette:
     colourful = float(np.clip((tone.max() - tone.min()) / 0.25, 0, 1))  # grey images get grey interiors
     red = 1 + np.array([0.18, -0.12, -0.1], np.float32) * colourful
     teeth = light * (0.72 + 0.28 * tone) * (1 + np.array([0.0, 0.0, -0.03], np.float32) * colourful)
-    return Palette(teeth, 0.5 * light * flesh * red, 0.11 * light * flesh * red)
+    return Palette(teeth, 0.5 * light * flesh * red, 0.11 * light * flesh * red, 0.5 * lips * red)
 
 
 def _pixels(image: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -138,7 +139,7 @@ class Mouth:
         if strength.max() < 0.02:
             return
         line = soft_line(middle, 0.35 * strength, max(0.7, 0.012 * self._unit_px), box)
-        blend(frame, np.broadcast_to(self._palette.cavity, (*line.shape, 3)), line, box)
+        blend(frame, np.broadcast_to(self._palette.lip_line, (*line.shape, 3)), line, box)
 
     def _interior(self, target: np.ndarray, motion: Motion, box: Box, opening: float, cover: np.ndarray) -> np.ndarray:
         """What the open lips show: float32 (h, w, 3)."""
@@ -182,7 +183,7 @@ class Mouth:
         layer += (self._palette.tongue - layer) * tongue[..., None]
         rise = -0.004 + 0.055 * float(smoothstep((opening - 0.08) / 0.2))
         lower_teeth = _teeth(u, -v, _LOWER_TEETH, rise, 0.05, pixel) * float(smoothstep((opening - 0.08) / 0.12))
-        layer += (self._palette.teeth * 0.66 - layer) * (0.9 * lower_teeth)[..., None]
+        layer += (0.6 * self._palette.teeth + 0.14 * self._palette.tongue - layer) * (0.9 * lower_teeth)[..., None]
         u, v = frame_of(_move(upper_jaw, self._source[self._upper[5], :2]))
         upper_teeth = _teeth(u, v, _UPPER_TEETH, _TEETH_SHOW, 0.05, pixel)
         layer += (self._palette.teeth - layer) * upper_teeth[..., None]
