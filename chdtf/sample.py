@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from chdtf.errors import DiskFullError, is_disk_full
 from chdtf.files import sha256_file, write_text
 from chdtf.manifest import ManifestRow, write_manifest
 from chdtf.sample_plan import PLAN, PUBLIC_DOMAIN, SampleVideo
@@ -57,7 +58,8 @@ class VideoTruth:
         """Mouth opening (T',) in the frames that `chdtf.media.frames` shows at another rate."""
         count = math.ceil(self.num_frames / self.fps * fps - 1e-6)
         shown = np.floor((np.arange(count) + 0.5) * self.fps / fps + 1e-6).astype(int)
-        return self.mouth_opening[np.minimum(shown, self.num_frames - 1)]
+        opening: np.ndarray = self.mouth_opening[np.minimum(shown, self.num_frames - 1)]
+        return opening
 
 
 def manifest_rows(sources: str, plan: Sequence[SampleVideo] = PLAN) -> list[ManifestRow]:
@@ -85,7 +87,7 @@ def draw_sample(
     """Write `sources/*.mp4`, `truth.json` and `manifest.csv` below `folder`; returns the manifest's path.
 
     A video that is there already, whole and made from the same plan, speech and code, is kept; so a second call draws
-    nothing, and one after an interruption draws the rest.
+    nothing, and one after an interruption draws the rest. Raises `DiskFullError`.
     """
     report = progress or (lambda done, total, name: None)
     missing = [video for video in plan if not _is_drawn(folder, video)]
@@ -156,11 +158,11 @@ def _is_drawn(folder: Path, video: SampleVideo) -> bool:
 
 
 def _remove_stale(folder: Path, plan: Sequence[SampleVideo]) -> None:
-    """Remove what an older plan left, and what an interrupted drawing did."""
+    """Remove what an older plan left."""
     planned = {path for video in plan for path in (_video_path(folder, video), _truth_path(folder, video))}
     for name in (_SOURCES, _TRUTHS):
         for path in (folder / name).iterdir():
-            if path not in planned and path.suffix in (".mp4", ".json"):
+            if path not in planned and path.suffix in (".mp4", ".json") and not path.name.startswith("."):
                 path.unlink()
 
 
@@ -168,9 +170,14 @@ def _draw_one(folder: Path, video: SampleVideo) -> str:
     from chdtf.sample_draw import draw_video, fingerprint
 
     path = _video_path(folder, video)
-    truth = draw_video(video, path)
-    entry = {"fingerprint": fingerprint(video), "sha256": sha256_file(path), "truth": truth}
-    write_text(_truth_path(folder, video), json.dumps(entry, ensure_ascii=False))
+    try:
+        truth = draw_video(video, path)
+        entry = {"fingerprint": fingerprint(video), "sha256": sha256_file(path), "truth": truth}
+        write_text(_truth_path(folder, video), json.dumps(entry, ensure_ascii=False))
+    except Exception as error:
+        if is_disk_full(error):
+            raise DiskFullError(f"{folder}: no space left; free some and run the same command again") from error
+        raise
     return video.video_id
 
 
@@ -196,4 +203,6 @@ def _draw_all(folder: Path, videos: Sequence[SampleVideo], processes: int) -> It
         for process in list((pool._processes or {}).values()):
             process.kill()
         pool.shutdown(wait=True, cancel_futures=True)
+        for unfinished in (folder / _SOURCES).glob(".tmp-*"):  # killed workers cannot tidy up
+            unfinished.unlink(missing_ok=True)
         raise
