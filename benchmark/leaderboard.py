@@ -152,6 +152,10 @@ def _cell(metric: MetricBase, row: ScoreRow | None, notes: _Notes, with_interval
         text += f" ({row.ci_low:.{metric.digits}f} to {row.ci_high:.{metric.digits}f})"
     if row.num_scored < row.num_expected:
         text += f", {row.num_scored}/{row.num_expected} " + notes.mark("; ".join(missing))
+    if row.kind == GROUND_TRUTH and metric.truth_floor is not None and row.value < metric.truth_floor:
+        text += " " + notes.mark(
+            f"ground truth below {metric.truth_floor:g}: the pipeline is broken, trust no {metric.label}"
+        )
     if row.num_infinite:
         text += " " + notes.mark(f"{row.num_infinite} infinite clips are left out of the mean")
     return text

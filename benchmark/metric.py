@@ -36,6 +36,7 @@ class MetricBase:
     packages: ClassVar[tuple[str, ...]] = ("av", "opencv-contrib-python")  # distributions that the value depends on
     all_or_none: ClassVar[bool] = False  # True: a set in which any clip is null has no value
     digits: ClassVar[int] = 3  # after the point, in tables
+    truth_floor: ClassVar[float | None] = None  # a ground truth below it says that something is broken
 
     def load(self) -> Any:
         """Load the network, once per process. Raises `Unscored` when it cannot be had (weights absent)."""
@@ -98,7 +99,7 @@ def get_metric(name: str) -> MetricBase:
     """The metric of that name with its default options. Raises `UserError` with the nearest names."""
     names = metric_names()
     if name not in names:
-        near = difflib.get_close_matches(name, names, cutoff=0.4)
+        near = difflib.get_close_matches(name, names, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(f"unknown metric {name!r}; {hint}all: {', '.join(names)}")
     metric: MetricBase = importlib.import_module(f"benchmark.metrics.{name}").Metric()

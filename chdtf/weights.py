@@ -86,7 +86,7 @@ def folder() -> Path:
 def get_weights(name: str, registry: Mapping[str, Weights] = WEIGHTS) -> Weights:
     """The entry of that name. Raises `UserError` with the nearest names."""
     if name not in registry:
-        near = difflib.get_close_matches(name, registry, cutoff=0.4)
+        near = difflib.get_close_matches(name, registry, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(f"unknown weights {name!r}; {hint}all: {', '.join(registry)}")
     return registry[name]

@@ -32,6 +32,7 @@ class Metric(MetricBase):
     weights: ClassVar[tuple[str, ...]] = ("syncnet_v2",)
     packages: ClassVar[tuple[str, ...]] = (*MetricBase.packages, "mediapipe", "syncnet-python", "torch")
     all_or_none: ClassVar[bool] = True
+    truth_floor: ClassVar[float | None] = 1.0
 
     crop: str = "landmarks"  # or "none": the whole frame, as Wav2Lip does for LRS
     vshift: int = 15

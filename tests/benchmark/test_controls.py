@@ -10,7 +10,7 @@ def source(tmp_path_factory):
     path = tmp_path_factory.mktemp("source") / "gt.mp4"
     random = np.random.default_rng(0)
     frames = [np.full((64, 64, 3), level, np.uint8) for level in np.linspace(20, 220, 50)]
-    media.write_video(path, frames, random.uniform(-0.5, 0.5, 50 * 640).astype(np.float32))
+    media.write_video(path, frames, random.uniform(-0.2, 0.2, 50 * 640).astype(np.float32))
     return path
 
 

@@ -16,9 +16,7 @@ def walk(row: np.ndarray, start: int, direction: int, sign: int) -> int:
     """Pixels from `start` on along which the grey level goes on rising (sign 1) or falling (-1), at most 101."""
     count = 1
     while (
-        count < 101
-        and 0 <= start + direction < len(row)
-        and sign * (int(row[start + direction]) - int(row[start])) > 0
+        count < 101 and 0 <= start + direction < len(row) and sign * (int(row[start + direction]) - int(row[start])) > 0
     ):
         start += direction
         count += 1

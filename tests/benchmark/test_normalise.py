@@ -42,7 +42,11 @@ def test_hashes_name_the_file_and_what_became_of_it(numbered, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "missing_video: clip.mp4"), (b"", "empty_video: clip.mp4 has 0 bytes"), (b"<html>", "unreadable: clip.mp4")],
+    [
+        (None, "missing_video: clip.mp4"),
+        (b"", "empty_video: clip.mp4 has 0 bytes"),
+        (b"<html>", "unreadable: clip.mp4"),
+    ],
 )
 def test_what_is_no_video_gets_a_reason(tmp_path, content, reason):
     path = tmp_path / "clip.mp4"

@@ -53,7 +53,9 @@ def items(tmp_path) -> list[ScoreItem]:
     for index in range(6):
         reference = write(tmp_path / f"gt_{index}.mp4", 100 + 10 * index)
         generated = write(tmp_path / f"out_{index}.mp4", 102 + 10 * index)
-        made.append(ScoreItem(f"clip_{index}", f"speaker_{index}", "en" if index % 2 else "zh", "test", generated, reference))
+        made.append(
+            ScoreItem(f"clip_{index}", f"speaker_{index}", "en" if index % 2 else "zh", "test", generated, reference)
+        )
     return made
 
 

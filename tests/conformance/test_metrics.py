@@ -1,0 +1,100 @@
+"""Every module in benchmark/metrics is a metric that keeps the promises of MetricBase."""
+
+import dataclasses
+import importlib
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.footage import Footage
+from benchmark.metric import MetricBase, Unscored, get_metric, metric_names
+from chdtf.errors import UserError
+from chdtf.weights import WEIGHTS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAMES = metric_names()
+PAPER = ("lse_c", "lmd", "blink", "cpbd", "psnr")
+
+
+@pytest.fixture(scope="module")
+def clip() -> Footage:
+    """A face that moves and opens its mouth a little, with noise as sound."""
+    from skimage import data
+
+    photo = data.astronaut()[:256, 96:352]
+    frames = np.stack([np.roll(photo, shift, axis=1) for shift in (0, 1, 2, 3, 2, 1, 0, 1)])
+    waveform = np.random.default_rng(0).uniform(-0.3, 0.3, len(frames) * 640).astype(np.float32)
+    return Footage(frames, waveform, "raw", "normalised")
+
+
+def test_the_papers_metrics_are_there():
+    assert set(PAPER) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_attributes(name):
+    metric = get_metric(name)
+    assert isinstance(metric, MetricBase)
+    assert metric.name == name
+    assert metric.label
+    assert metric.source
+    assert metric.higher_is_better in (True, False, None)
+    assert metric.needs <= {"reference", "audio", "landmarks"}
+    assert set(metric.weights) <= set(WEIGHTS)
+    assert metric.version >= 1
+    assert metric.heading.endswith(metric.arrow)
+    assert dataclasses.fields(metric) is not None
+    assert hash(metric) == hash(pickle.loads(pickle.dumps(metric)))
+    assert importlib.import_module(f"benchmark.metrics.{name}").Metric.__doc__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_clip_alone_is_a_set_of_one(name, clip):
+    metric = get_metric(name)
+    if metric.weights:
+        values = np.array([[6.0, 7.0, 0.0]])
+    else:
+        values = metric.measure(clip, clip, metric.load())
+    assert values.dtype == np.float64
+    assert metric.reduce([values]) == metric.clip_value(values)
+    assert all(isinstance(number, float) for number in metric.details(values).values())
+    metric.interval([values, values])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "reference" in get_metric(name).needs])
+def test_a_perfect_copy_is_best(name, clip):
+    metric = get_metric(name)
+    model = metric.load()
+    perfect = metric.clip_value(metric.measure(clip, clip, model))
+    for worse in (clip.frames[::-1], np.roll(clip.frames, 9, axis=2), np.clip(clip.frames, 60, 180)):
+        other = metric.clip_value(metric.measure(Footage(worse, None, "", ""), clip, model))
+        assert other < perfect if metric.higher_is_better else other > perfect
+    with pytest.raises(Unscored, match="no_reference"):
+        metric.measure(clip, None, model)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_documented(name):
+    text = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## .*`{name}`", text, re.MULTILINE)
+
+
+def test_metrics_import_nothing_heavy():
+    script = (
+        "import sys; from benchmark.metric import *; [get_metric(name) for name in metric_names()];"
+        "import benchmark.score, benchmark.leaderboard, benchmark.controls;"
+        "assert not {'torch', 'mediapipe', 'scipy', 'skimage', 'matplotlib'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_unknown_metric_names_the_nearest():
+    with pytest.raises(UserError, match=r"unknown metric 'pnsr'; did you mean psnr\? all: blink, cpbd"):
+        get_metric("pnsr")
+    with pytest.raises(UserError, match="unknown metric '../x'; all: "):
+        get_metric("../x")
