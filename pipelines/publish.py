@@ -63,6 +63,7 @@ def publish(
     """
     staging = root / "work" / "publishing"
     shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
     try:
         publication, outcomes = _write_tables(root, staging, shards, lost, schema)
         counts = account(outcomes)

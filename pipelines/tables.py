@@ -11,7 +11,16 @@ import pyarrow.parquet as pq
 from chdtf.clip import CONFIGS
 from chdtf.columns import Row, table_from_rows
 from chdtf.files import sha256_file
-from chdtf.schema import COEFFS, FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, SCHEMA_VERSION, SPLITS
+from chdtf.schema import (
+    COEFFS,
+    FPS,
+    NUM_LANDMARKS,
+    SAMPLE_RATE_HZ,
+    SAMPLES_PER_FRAME,
+    SCHEMA_VERSION,
+    SPLITS,
+    frames_of,
+)
 from pipelines.account import reason_of
 
 CLIPS_PER_FILE = 1000
@@ -19,6 +28,7 @@ ROW_GROUP_BYTES = 16 << 20  # readers hold a row group at a time; the Hub's view
 PATHS = ("source", "video", "audio")  # files of the workspace, which is not published
 ARRAYS = ("landmarks", "identity", "expression", "rotation", "translation", "scale", "valid")
 
+LANDMARKS = pa.field("landmarks", frames_of(NUM_LANDMARKS * 3))  # (T, 478 * 3) px; NaN where no face was found
 _BLOB = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _FEATURES = {
     "clip_id": {"dtype": "string", "_type": "Value"},
@@ -45,7 +55,7 @@ def scalar_schema(schema: pa.Schema) -> pa.Schema:
 def schemas(schema: pa.Schema) -> dict[str, pa.Schema]:
     """Schema of each published table, from that of the finished rows."""
     version = {"schema_version": str(SCHEMA_VERSION)}
-    coeffs = [pa.field("clip_id", pa.string()), pa.field("num_frames", pa.int32()), *COEFFS, schema.field("landmarks")]
+    coeffs = [pa.field("clip_id", pa.string()), pa.field("num_frames", pa.int32()), *COEFFS, LANDMARKS]
     features = json.dumps({"info": {"features": _FEATURES}})
     rejected = [("kind", pa.string()), ("reason", pa.string()), ("detail", pa.string()), *scalar_schema(schema)]
     video = pa.schema([("clip_id", pa.string()), ("video", _BLOB), ("audio", _BLOB)])

@@ -1,0 +1,275 @@
+"""Build: all rows are accounted for, what is done is kept, and real videos end as a person would decide."""
+
+import dataclasses
+import fcntl
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from skimage.data import astronaut
+
+from chdtf import media
+from chdtf.clip import read_clips
+from chdtf.errors import UserError
+from chdtf.manifest import ManifestRow, file_url, from_folder, write_manifest
+from chdtf.schema import SAMPLE_RATE_HZ
+from pipelines.account import account
+from pipelines.build import BuildSummary, build
+
+
+@pytest.fixture(scope="module")
+def toys() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent.parent / "chdtf"))
+        yield importlib.import_module("toy_stages")
+
+
+def toy_manifest(folder: Path, names: str) -> Path:
+    rows = [
+        ManifestRow(name, f"https://videos.example/{name}", speaker_id=name, split="train", license="x")
+        for name in names
+    ]
+    write_manifest(rows, folder / "toys.csv")
+    return folder / "toys.csv"
+
+
+def toy_build(toys: Any, root: Path, names: str) -> BuildSummary:
+    """Two small stages, of which the second refuses every video: there is no media to publish."""
+    for name in names:
+        (root / f"again-{name}").write_text("reject")
+    stages = (toys.Add(folder=str(root)), toys.Again(folder=str(root)))
+    return build(toy_manifest(root, names), root / "out", workers=1, videos_per_shard=2, stages=stages)
+
+
+def talking(path: Path, seconds: float = 1.6, has_face: bool = True) -> None:
+    """A portrait that sways, over a pulse train that a voice detector takes for speech."""
+    image = np.kron(astronaut()[:330, 60:390], np.ones((2, 2, 1), np.uint8)) if has_face else None
+    time_s = np.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    wave = 0.2 * np.sign(np.sin(2 * np.pi * 130 * time_s)) * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * time_s))
+    frames = (
+        np.full((480, 640, 3), 90, np.uint8) if image is None else np.roll(image, round(8 * np.sin(i / 5)), axis=1)
+        for i in range(round(seconds * 25))
+    )
+    media.write_video(path, frames, wave.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two talking portraits, a picture without a face, a file that is no video."""
+    folder = tmp_path_factory.mktemp("sources")
+    talking(folder / "one.mp4")
+    talking(folder / "two.mp4", 2.0)
+    talking(folder / "nobody.mp4", has_face=False)
+    (folder / "broken.mp4").write_bytes(b"nothing")
+    write_manifest(from_folder(folder, manifest=folder / "list.csv"), folder / "list.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BuildSummary]:
+    out = tmp_path_factory.mktemp("built") / "out"
+    return out, build(sources / "list.csv", out, workers=1, allow_local=True, videos_per_shard=2)
+
+
+def test_every_row_is_accounted_for(built: tuple[Path, BuildSummary]) -> None:
+    out, summary = built
+    assert (summary.rows_in, summary.accepted, summary.rejected, summary.failed) == (4, 2, 2, 0)
+    assert summary.account.reasons == {"no_face": 1, "unreadable": 1}
+    assert "4 videos in: 2 accepted, 2 rejected, 0 failed" in summary.text()
+    assert sorted(clip.clip_id for clip in read_clips(out)) == ["one_000", "two_000"]
+    assert {row["video_id"] for row in pq.read_table(out / "rejected.parquet").to_pylist()} == {"nobody", "broken"}
+    (record,) = (out / "runs").iterdir()
+    told = json.loads(record.read_text())
+    assert (told["outcome"], told["details"]["account"]["accepted"]) == ("done", 2)
+
+
+def test_published_clips_have_the_promised_form(built: tuple[Path, BuildSummary]) -> None:
+    for clip in read_clips(built[0]):
+        seconds = {"one": 1.6, "two": 2.0}[clip.video_id]
+        assert clip.num_frames == round(seconds * 25)
+        assert clip.frames().shape == (clip.num_frames, 256, 256, 3)
+        assert clip.waveform().shape == (clip.num_frames * 640,)
+        assert clip.landmarks().shape == (clip.num_frames, 478, 3)
+        assert clip.coefficients().valid.all()
+        nose = clip.landmarks()[:, 1, :2].mean(0)
+        assert nose == pytest.approx([128, 140], abs=25), "the head is in the middle"
+
+
+def test_an_unchanged_build_redoes_nothing_and_loads_no_model(sources: Path, built: tuple[Path, BuildSummary]) -> None:
+    out, _ = built
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and "runs" not in path.parts}
+    code = (
+        "import sys; from pathlib import Path; from pipelines.build import build\n"
+        f"s = build(Path({str(sources / 'list.csv')!r}), Path({str(out)!r}), 2, True, 2)\n"
+        "assert (s.accepted, s.shards_run, s.published) == (2, 0, False), s\n"
+        "heavy = {'mediapipe', 'torch', 'webrtcvad', 'yt_dlp', 'jax'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and "runs" not in path.parts}
+    assert {path for path in after if before.get(path) != after[path]} <= {out / "work" / ".lock"}
+
+
+def test_two_builds_in_two_folders_are_identical(
+    sources: Path, built: tuple[Path, BuildSummary], tmp_path: Path
+) -> None:
+    build(sources / "list.csv", tmp_path / "again", workers=1, allow_local=True, videos_per_shard=2)
+    names = sorted(p.relative_to(built[0]) for p in built[0].rglob("*") if p.is_file() and "runs" not in p.parts)
+    assert len(names) > 30
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (built[0] / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(("after", "worked_on"), [("abcd", ["d"]), ("ab", []), ("abc", []), ("xabc", ["b", "x"])])
+def test_a_video_more_or_less_costs_little(toys: Any, tmp_path: Path, after: str, worked_on: list[str]) -> None:
+    """Only what is new, or has moved to another shard, is worked on."""
+    assert toy_build(toys, tmp_path, "abc").account.reasons == {"ugly": 3}
+    log = tmp_path / "add.log"
+    log.write_text("")
+    summary = toy_build(toys, tmp_path, after)
+    assert sorted(log.read_text().split()) == worked_on
+    assert (summary.rows_in, summary.rejected) == (len(after), len(after))
+    assert summary.published == (after != "abc")
+
+
+def test_failed_rows_are_tried_again_and_published_when_they_pass(toys: Any, tmp_path: Path) -> None:
+    (tmp_path / "add-b").write_text("transient")
+    first = toy_build(toys, tmp_path, "abc")
+    assert (first.failed, first.rejected, first.account.failures) == (1, 2, {"the network is away": 1})
+    assert "run the same command again" in first.text()
+    (tmp_path / "add-b").unlink()
+    second = toy_build(toys, tmp_path, "abc")
+    assert (second.failed, second.rejected, second.published) == (0, 3, True)
+
+
+def test_a_dead_worker_is_a_failure_of_its_rows(toys: Any, tmp_path: Path) -> None:
+    for name in "abcd":
+        (tmp_path / f"again-{name}").write_text("reject")
+    (tmp_path / "add-c").write_text("die")
+    stages = (toys.Add(folder=str(tmp_path)), toys.Again(folder=str(tmp_path)))
+    manifest = toy_manifest(tmp_path, "abcd")
+    summary = build(manifest, tmp_path / "out", workers=2, videos_per_shard=2, stages=stages)
+    assert (summary.rejected, summary.failed, summary.account.failures) == (2, 2, {"worker_died": 2})
+
+
+def test_an_account_adds_up_by_video() -> None:
+    def row(video: str, **outcome: str) -> dict[str, Any]:
+        return {"video_id": video, "error": None, "reject": None, **outcome}
+
+    counts = account(
+        [
+            row("a"),
+            row("a", reject="dark: 3"),
+            row("b", reject="dark: 2"),
+            row("b", error="Timeout: 3 s"),
+            row("c", reject="no_face: all"),
+            row("d"),
+        ]
+    )
+    assert (counts.rows_in, counts.accepted, counts.rejected, counts.failed) == (4, 2, 1, 1)
+    assert (counts.clips_accepted, counts.clips_rejected, counts.clips_failed) == (2, 3, 1)
+    assert (counts.reasons, counts.failures) == ({"dark": 2, "no_face": 1}, {"Timeout": 1})
+
+
+def test_folders_that_are_not_ours_are_left_alone(toys: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "README.md").write_text("mine")
+    with pytest.raises(UserError, match=r"out: holds README.md, which is not of a dataset made here"):
+        toy_build(toys, tmp_path, "a")
+    assert [path.name for path in out.iterdir()] == ["README.md"]
+    (out / "README.md").unlink()
+    out.rmdir()
+    out.write_text("a file")
+    with pytest.raises(UserError, match="out: is a file; give a folder"):
+        toy_build(toys, tmp_path, "a")
+
+
+def test_another_schema_version_is_refused_with_the_command(toys: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "dataset.json").write_text('{"schema_version": 0}')
+    with pytest.raises(UserError, match=rf"schema version 0, .*: rm -r {out} && make chdtf MANIFEST=\S+ OUT={out}$"):
+        toy_build(toys, tmp_path, "a")
+    assert [path.name for path in out.iterdir()] == ["dataset.json"]
+
+
+def test_two_builds_do_not_share_a_folder(toys: Any, tmp_path: Path) -> None:
+    (tmp_path / "out" / "work").mkdir(parents=True)
+    with (tmp_path / "out" / "work" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another build is at work"):
+            toy_build(toys, tmp_path, "a")
+
+
+def expected(summary: BuildSummary, out: Path) -> dict[str, str]:
+    """Video -> reason, or `accepted`."""
+    refused = {row["video_id"]: row["reason"] for row in pq.read_table(out / "rejected.parquet").to_pylist()}
+    accepted = {clip.video_id: "accepted" for clip in read_clips(out)}
+    assert len({*refused, *accepted}) == summary.rows_in == summary.accepted + summary.rejected + summary.failed
+    return {**refused, **accepted}
+
+
+@pytest.mark.slow
+def test_hard_inputs_end_with_their_own_reason(shared: Path, tmp_path: Path) -> None:
+    write_manifest(from_folder(shared / "data" / "hard"), tmp_path / "hard.csv")
+    out = tmp_path / "out"
+    summary = build(tmp_path / "hard.csv", out, workers=2, allow_local=True)
+    assert expected(summary, out) == {
+        "crowd_tiny_faces": "several_faces",
+        "face_lost": "face_too_small",  # a dancer, 88 px from brow to chin; the face itself stays in view
+        "mpeg4_50fps": "accepted",
+        "no_audio_stream": "no_audio",
+        "no_face_with_audio": "no_face",
+        "odd_fps_22": "accepted",
+        "panel_several_faces": "several_faces",
+        "silent_audio_track": "silence",
+        "truncated": "unreadable",
+        "zero_bytes": "empty",
+    }
+
+
+CLIPS_REFUSED = {
+    "liveportrait_d9": "silence",  # acted without sound, -60 dBFS
+    "lrs3_profile": "face_too_small",  # a speaker on a far stage, 34 px
+    "skarsgard_1080p": "face_moves",  # the camera zooms in to twice the size
+}
+FEW = ("grid_bbaf2n.mpg", "merkel_15.avi", "mead_w040.mp4", "obama_540p.mp4", "skarsgard_1080p.mp4")
+
+
+def _clips_manifest(shared: Path, target: Path, names: tuple[str, ...] | None) -> None:
+    rows = from_folder(shared / "data" / "clips")
+    if names:
+        folder = shared / "data" / "clips"
+        urls = {file_url(folder / name) for name in names}
+        rows = [row for row in rows if row.url in urls]
+        assert len(rows) == len(names)
+    write_manifest([dataclasses.replace(row, split="train") for row in rows], target)
+
+
+@pytest.mark.slow
+def test_a_few_real_clips(shared: Path, tmp_path: Path) -> None:
+    _clips_manifest(shared, tmp_path / "clips.csv", FEW)
+    summary = build(tmp_path / "clips.csv", tmp_path / "out", workers=2, allow_local=True, videos_per_shard=2)
+    found = expected(summary, tmp_path / "out")
+    assert {name: reason for name, reason in found.items() if reason != "accepted"} == {"skarsgard_1080p": "face_moves"}
+    for clip in read_clips(tmp_path / "out"):
+        scores = clip.scores()
+        assert scores["face_found_share"] == 1
+        assert 110 < scores["face_size_px"] < 190
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("DISENTBENCH_ALL_CLIPS" not in os.environ, reason="takes minutes: set DISENTBENCH_ALL_CLIPS=1")
+def test_all_real_clips(shared: Path, tmp_path: Path) -> None:
+    _clips_manifest(shared, tmp_path / "clips.csv", None)
+    summary = build(tmp_path / "clips.csv", tmp_path / "out", workers=2, allow_local=True)
+    found = expected(summary, tmp_path / "out")
+    assert {name: reason for name, reason in found.items() if reason != "accepted"} == CLIPS_REFUSED

@@ -1,0 +1,168 @@
+"""Publish: every row is in one of the tables, with its contents, and the same rows give the same bytes."""
+
+import errno
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from chdtf.errors import DiskFullError, UserError
+from chdtf.files import sha256_file
+from pipelines import publish as publish_module
+from pipelines import tables
+from pipelines.publish import is_published, publication_fingerprint, publish
+
+
+@pytest.fixture(scope="module")
+def hand() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent.parent))
+        yield importlib.import_module("handmade")
+
+
+@pytest.fixture(scope="module")
+def dataset(hand: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("dataset")
+    hand.publish_small(root)
+    return root
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and "work" not in path.relative_to(root).parts
+    }
+
+
+def test_the_tables_hold_the_same_clips_in_the_same_order(dataset: Path) -> None:
+    wanted = {"train": ["v0_000", "v1_000", "v3_000"], "test": ["v2_000"]}
+    for config in ("meta", "coeffs", "video"):
+        found = {path.name: pq.read_table(path) for path in (dataset / config).iterdir()}
+        assert set(found) == {"train-00000.parquet", "test-00000.parquet"}
+        for split, names in wanted.items():
+            assert found[f"{split}-00000.parquet"].column("clip_id").to_pylist() == names
+
+
+def test_every_refused_row_is_kept_with_reason_and_scores(dataset: Path) -> None:
+    rows = pq.read_table(dataset / "rejected.parquet").to_pylist()
+    assert [(row["clip_id"], row["kind"], row["reason"], row["detail"]) for row in rows] == [
+        ("v8", "rejected", "no_face", "in 96% of frames"),
+        ("v9", "failed", "TimeoutError", "silent"),
+    ]
+    assert {row["face_share"] for row in rows} == {0.04}
+
+
+def test_blobs_are_the_files_and_meta_names_their_hash(dataset: Path) -> None:
+    blobs = pq.read_table(dataset / "video" / "train-00000.parquet").to_pylist()
+    meta = pq.read_table(dataset / "meta" / "train-00000.parquet").to_pylist()
+    for blob, row in zip(blobs, meta, strict=True):
+        for kind, suffix in (("video", "mp4"), ("audio", "flac")):
+            file = dataset / "work" / "media" / f"{row['clip_id']}.{suffix}"
+            assert blob[kind] == {"bytes": file.read_bytes(), "path": file.name}
+            assert row[f"{kind}_sha256"] == sha256_file(file)
+        assert row["num_samples"] == row["num_frames"] * 640
+        assert (row["speech_share"], row["box"], row["fps"]) == (0.75, [0.1, 0.2, 0.3, 0.4], 25)
+        assert not {"video", "audio", "source", "landmarks", "error"} & set(row)
+
+
+def test_the_video_table_is_laid_out_for_the_hub(dataset: Path) -> None:
+    path = dataset / "video" / "train-00000.parquet"
+    file = pq.ParquetFile(path)
+    features = json.loads(file.schema_arrow.metadata[b"huggingface"])["info"]["features"]
+    assert features["video"] == {"_type": "Video"}
+    assert features["audio"] == {"sampling_rate": 16000, "_type": "Audio"}
+    for group in range(file.num_row_groups):
+        row_group = file.metadata.row_group(group)
+        assert row_group.total_byte_size < 100 << 20
+        for number in range(row_group.num_columns):
+            column = row_group.column(number)
+            assert set(column.encodings) <= {"PLAIN", "RLE"}
+            assert column.has_offset_index
+
+
+def test_row_groups_and_files_are_bounded(hand: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "CLIPS_PER_FILE", 2)
+    monkeypatch.setattr(tables, "ROW_GROUP_BYTES", 1000)
+    hand.publish_small(tmp_path)
+    names = sorted(path.name for path in (tmp_path / "video").iterdir())
+    assert names == ["test-00000.parquet", "train-00000.parquet", "train-00001.parquet"]
+    assert pq.ParquetFile(tmp_path / "video" / "train-00000.parquet").num_row_groups == 2
+
+
+def test_two_folders_get_the_same_bytes(hand: Any, dataset: Path, tmp_path: Path) -> None:
+    hand.publish_small(tmp_path)
+    assert contents(tmp_path) == contents(dataset)
+
+
+def test_the_description_counts_every_row(dataset: Path) -> None:
+    described = json.loads((dataset / "dataset.json").read_text())
+    counts = described["counts"]
+    assert counts["rows_in"] == 6 == counts["accepted"] + counts["rejected"] + counts["failed"]
+    assert (counts["reasons"], counts["failures"]) == ({"no_face": 1}, {"TimeoutError": 1})
+    assert described["clips"] == {"train": 3, "val": 0, "test": 1}
+
+
+def test_the_card_says_what_is_in_the_tables(dataset: Path) -> None:
+    card = (dataset / "README.md").read_text()
+    _, header, body = card.split("---\n", 2)
+    for line in ("- config_name: video", "  - split: test", "    path: coeffs/train-*.parquet", '- "cmn"', '- "en"'):
+        assert line in header.splitlines()
+    assert "split: val" not in header
+    assert "4 clips" in body
+    assert "Of 6 videos 4 gave clips, 1 were rejected and 1 failed" in body
+    for part in ("| no_face | 1 |", "| CC-BY-4.0 | 4 | 4 |", "| videos.example | 4 | 4 |", "max_clip_s=30.0"):
+        assert part in body
+    for config in ("meta", "coeffs", "video"):
+        for name in pq.read_schema(dataset / config / "train-00000.parquet").names:
+            assert f"| `{name}` |" in body
+
+
+def test_publishing_again_replaces_everything(hand: Any, tmp_path: Path) -> None:
+    shards = hand.make_shards(tmp_path)
+    publish(tmp_path, shards, [], hand.SCHEMA, hand.SETTINGS)
+    publish(tmp_path, shards[:1], [], hand.SCHEMA, hand.SETTINGS)
+    assert not (tmp_path / "video" / "test-00000.parquet").exists()
+    found = json.loads((tmp_path / "dataset.json").read_text())
+    assert is_published(tmp_path, found, publication_fingerprint(shards[:1], []))
+    assert not is_published(tmp_path, found, publication_fingerprint(shards, []))
+    (tmp_path / "coeffs" / "train-00000.parquet").write_bytes(b"")
+    assert not is_published(tmp_path, found, publication_fingerprint(shards[:1], []))
+
+
+def test_a_failing_publication_leaves_the_last_one(hand: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand.publish_small(tmp_path)
+    before = contents(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish_module, "write_rejected", full)
+        with pytest.raises(DiskFullError, match="free some"):
+            hand.publish_small(tmp_path)
+    assert contents(tmp_path) == before
+    assert not (tmp_path / "work" / "publishing").exists()
+
+
+def test_a_missing_media_file_is_named(hand: Any, tmp_path: Path) -> None:
+    shards = hand.make_shards(tmp_path)
+    (tmp_path / "work" / "media" / "v2_000.flac").unlink()
+    with pytest.raises(UserError, match=r"v2_000.flac: this clip's file is gone; rm -r "):
+        publish(tmp_path, shards, [], hand.SCHEMA, hand.SETTINGS)
+
+
+def test_nothing_accepted_is_a_dataset_too(hand: Any, tmp_path: Path) -> None:
+    shard = hand.write_rows(tmp_path, 0, [hand.refused_row(1, reject="dark: 3")])
+    counts = publish(tmp_path, [shard], [], hand.SCHEMA, hand.SETTINGS)
+    assert (counts.rows_in, counts.rejected, counts.clips_accepted) == (1, 1, 0)
+    assert "configs:" not in (tmp_path / "README.md").read_text()
+
+
+def test_coefficients_keep_missing_frames_as_nan(hand: Any, dataset: Path) -> None:
+    row = pq.read_table(dataset / "coeffs" / "test-00000.parquet").to_pylist()[0]
+    assert np.array_equal(np.array(row["landmarks"], np.float32), hand.landmarks(2, 12).reshape(12, -1), equal_nan=True)
