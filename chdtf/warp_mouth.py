@@ -99,7 +99,7 @@ class Mouth:
         self._own = float(smoothstep((opening - _OWN_INTERIOR) / 0.02))
         self._curves = smooth_curve(face[self._upper, :2]), smooth_curve(face[self._lower, :2])
         self._plate = Plate(image, *self._curves, reach_px=0.2 * self._unit_px + 2) if self._own > 0 else None
-        self._split = _split_of_jaws(image, *self._curves) if self._own > 0 else 1.0
+        self._split = _split_of_jaws(image, *self._curves, float(self._palette.teeth.mean())) if self._own > 0 else 1.0
 
     def lift(self, source: np.ndarray, target: np.ndarray) -> None:
         """Move the lips' texture borders (in mesh points `source`) off the teeth, as far as an open mouth closes."""
@@ -147,7 +147,7 @@ class Mouth:
         lower_jaw = upper_jaw.copy()  # moves with the lower lip
         lip = list(self._lower[4:7])
         lower_jaw[:, 2] += (target[lip, :2] - _move(upper_jaw, self._source[lip, :2])).mean(0)
-        layer = self._drawn(upper_jaw, target[self._lower[5], :2], box, opening)
+        layer = self._drawn(upper_jaw, smooth_curve(target[self._lower, :2]), box, opening)
         layer *= _shade(cover, self._unit_px)
         if self._plate is None:
             return layer
@@ -165,7 +165,7 @@ class Mouth:
         return layer
 
     def _drawn(self, upper_jaw: np.ndarray, lip: np.ndarray, box: Box, opening: float) -> np.ndarray:
-        """Cavity, tongue and two rows of teeth in even light: float32 (h, w, 3)."""
+        """Cavity, tongue and two rows of teeth in even light, over the lower lip (N, 2): float32 (h, w, 3)."""
         x, y = box.grid()
         unit = self._unit_px * float(np.sqrt(abs(np.linalg.det(upper_jaw[:, :2]))))
         right = upper_jaw[:, 0] / max(float(np.linalg.norm(upper_jaw[:, 0])), 1e-6)
@@ -177,9 +177,11 @@ class Mouth:
 
         pixel = 1.0 / unit
         layer = np.broadcast_to(self._palette.cavity, (*x.shape, 3)).copy()
-        u, v = frame_of(lip)
+        u, v = frame_of(lip[len(lip) // 2])
+        along = (lip - lip[len(lip) // 2]) @ np.column_stack([right, down]) / unit
+        above = v - np.interp(u, np.maximum.accumulate(along[:, 0]), along[:, 1])  # 0 at the lower lip, negative above
         wide = float(smoothstep((opening - 0.05) / 0.2))
-        tongue = smoothstep((v + 0.015 + 0.12 * wide + 0.6 * u**2) / 0.07) * (0.35 + 0.5 * wide)
+        tongue = smoothstep((0.25 * v + 0.75 * above + 0.03 + 0.11 * wide) / 0.07) * (0.75 + 0.12 * wide)
         layer += (self._palette.tongue - layer) * tongue[..., None]
         rise = -0.004 + 0.055 * float(smoothstep((opening - 0.08) / 0.2))
         lower_teeth = _teeth(u, -v, _LOWER_TEETH, rise, 0.05, pixel) * float(smoothstep((opening - 0.08) / 0.12))
@@ -196,12 +198,13 @@ def _move(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
     return moved
 
 
-def _split_of_jaws(image: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> float:
+def _split_of_jaws(image: np.ndarray, upper: np.ndarray, lower: np.ndarray, teeth: float) -> float:
     """Where, from the upper (0) to the lower lip (1), the source's interior passes from the upper to the lower jaw.
 
-    That is the darkest place beyond the brightest, teeth being bright; 1 where nothing of the lower jaw shows.
+    That is the darkest place beyond the brightest, teeth being bright; 1 where no lower teeth show
+    (half as bright as `teeth`).
     """
-    steps = np.linspace(0.08, 0.92, 15)
+    steps = np.linspace(0.16, 0.84, 15)
     middle = slice(len(upper) // 3, -(len(upper) // 3))
     places = upper[middle] + (lower[middle] - upper[middle]) * steps[:, None, None]  # (15, n, 2)
     x, y = np.moveaxis(places, 2, 0).astype(np.float32)
@@ -213,8 +216,7 @@ def _split_of_jaws(image: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> f
         darkest = 2 + int(luma[2 : brightest + 1].argmin())
     if darkest == len(steps) or luma[darkest] > 0.65 * luma[brightest]:
         return 1.0
-    something_below = luma[darkest:].max() > 1.25 * luma[darkest] + 8
-    return float(steps[darkest]) if something_below else 1.0
+    return float(steps[darkest]) if luma[darkest:].max() > 0.5 * teeth else 1.0
 
 
 def _teeth(
