@@ -90,8 +90,13 @@ def blend(image: np.ndarray, layer: np.ndarray, alpha: np.ndarray, box: Box) -> 
 class Plate:
     """The source's texture inside an opening, carried on beyond it, to be seen through another opening."""
 
-    def __init__(self, image: np.ndarray, upper: np.ndarray, lower: np.ndarray, reach_px: float) -> None:
-        """`image` uint8 (H, W, 3); the opening lies between two curves (N, 2); `reach_px`: how far to carry it on."""
+    def __init__(
+        self, image: np.ndarray, upper: np.ndarray, lower: np.ndarray, reach_px: float, rim_px: int = 1
+    ) -> None:
+        """`image` uint8 (H, W, 3); the opening lies between two curves (N, 2).
+
+        `reach_px`: how far to carry it on; `rim_px`: how far lips or lids may reach into it by the tracker's error.
+        """
         height, width = image.shape[:2]
         self.box = Box.around(np.vstack([upper, lower]), reach_px, height, width)
         cover = soft_polygon(upper, lower, self.box)
@@ -101,13 +106,19 @@ class Plate:
         if fill.all():
             fill[:] = 0
         self.texture: np.ndarray = cv2.inpaint(np.ascontiguousarray(crop), fill, 3, cv2.INPAINT_TELEA)
+        wider = cv2.dilate(fill, np.ones((3, 3), np.uint8), iterations=rim_px)
+        self._rimless = self.texture if wider.all() else cv2.inpaint(self.texture, wider, 3, cv2.INPAINT_TELEA)
 
-    def sample(self, box: Box, affine: np.ndarray) -> np.ndarray:
-        """The plate under an affine motion source -> target (2, 3), seen in a target box: float32 (h, w, 3)."""
+    def sample(self, box: Box, affine: np.ndarray, rimless: float = 0.0) -> np.ndarray:
+        """The plate under an affine motion source -> target (2, 3), seen in a target box: float32 (h, w, 3).
+
+        `rimless`, 0 to 1: replace the rim by what lies further in, for an opening that shows more than the rim.
+        """
+        texture = cv2.addWeighted(self.texture, 1 - rimless, self._rimless, rimless, 0) if rimless else self.texture
         inverse = cv2.invertAffineTransform(affine)
         inverse[:, 2] += inverse[:, :2] @ (box.x0, box.y0) - (self.box.x0, self.box.y0)
         warped: np.ndarray = cv2.warpAffine(
-            self.texture,
+            texture,
             inverse,
             (box.x1 - box.x0, box.y1 - box.y0),
             flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,

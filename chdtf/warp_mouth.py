@@ -98,7 +98,8 @@ class Mouth:
         opening = float(self._gap_px.max()) / self._unit_px
         self._own = float(smoothstep((opening - _OWN_INTERIOR) / 0.02))
         self._curves = smooth_curve(face[self._upper, :2]), smooth_curve(face[self._lower, :2])
-        self._plate = Plate(image, *self._curves, reach_px=0.2 * self._unit_px + 2) if self._own > 0 else None
+        reach, rim = 0.2 * self._unit_px + 2, round(0.5 + 0.01 * self._unit_px)
+        self._plate = Plate(image, *self._curves, reach, rim) if self._own > 0 else None
         self._split = _split_of_jaws(image, *self._curves, float(self._palette.teeth.mean())) if self._own > 0 else 1.0
 
     def lift(self, source: np.ndarray, target: np.ndarray) -> None:
@@ -153,15 +154,16 @@ class Mouth:
             return layer
         upper, lower = self._curves
         split = upper + (lower - upper) * self._split
+        rimless = float(smoothstep((opening - float(self._gap_px.max()) / self._unit_px) / 0.03))
         below = np.array([0.0, 1.0])
         if self._split < 1:
-            own = self._plate.sample(box, lower_jaw)
+            own = self._plate.sample(box, lower_jaw, rimless)
             where = soft_polygon(_move(lower_jaw, split - 2.2 * below), _move(lower_jaw, lower + 40 * below), box)
-            layer += (own - layer) * (self._own * cv2.GaussianBlur(where, (0, 0), 0.8))[..., None]
-        own = self._plate.sample(box, upper_jaw)
+            layer += (own - layer) * cv2.GaussianBlur(where, (0, 0), 0.8)[..., None]
+        own = self._plate.sample(box, upper_jaw, rimless)
         end = split if self._split < 1 else lower + 1.2 * below
         where = soft_polygon(_move(upper_jaw, upper - 40 * below), _move(upper_jaw, end), box)
-        layer += (own - layer) * (self._own * cv2.GaussianBlur(where, (0, 0), 0.6))[..., None]
+        layer += (own - layer) * cv2.GaussianBlur(where, (0, 0), 0.6)[..., None]
         return layer
 
     def _drawn(self, upper_jaw: np.ndarray, lip: np.ndarray, box: Box, opening: float) -> np.ndarray:
