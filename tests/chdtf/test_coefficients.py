@@ -158,10 +158,10 @@ def test_fitting_is_fast(model: FaceModel):
     landmarks = as_landmarks(landmarks_of(planted(model, 1000, 5), model))
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()  # of this process alone, whatever else the machine does
         fit_clip(landmarks, model)
-        seconds.append(time.perf_counter() - began)
-    assert 1000 / min(seconds) > 1000  # frames a second; about 5,000 on two cores
+        seconds.append(time.process_time() - began)
+    assert 1000 / min(seconds) > 1000  # frames a second of one core; about 7,000 measured
 
 
 @pytest.mark.slow
