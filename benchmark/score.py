@@ -221,7 +221,7 @@ def score(
     root = (out / "scores" / method).resolve()
     chains = _plan(method, items, root, stage)
     stale = [chain for chain in chains if not _is_current(chain)]
-    _, dead = run_local(stale, workers, progress) if stale else ([], [])
+    _, dead = run_local(stale, min(workers, len(stale)), progress) if stale else ([], [])
     rows = []
     for chain in chains:
         rows += _lost(chain, metrics) if chain in dead else rows_from_table(read_shard(chain.result))

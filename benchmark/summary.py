@@ -51,12 +51,13 @@ def summarise(
     subsets = {ALL: scores}
     if len(languages) > 1:
         subsets |= {language: [s for s in scores if s.language == language] for language in languages}
-    return [
-        _row(metric, [s for s in part if s.metric == metric.name], dataset, subset, run_id, kind)
-        for subset, part in subsets.items()
-        for metric in metrics
-        if part
-    ]
+    rows = []
+    for subset, part in subsets.items():
+        for metric in metrics:
+            found = [score for score in part if score.metric == metric.name]
+            if found:
+                rows.append(_row(metric, found, dataset, subset, run_id, kind))
+    return rows
 
 
 def _row(

@@ -35,7 +35,7 @@ class Metric(MetricBase):
     min_face_share: float = 0.5
 
     def measure(self, generated: Footage, reference: Footage | None, model: Any) -> np.ndarray:
-        """Float64 (T, 3) for common frames: LMD in px, in % of the distance of eye centres, aligned on eyes and nose, px."""
+        """Float64 (T, 3): LMD in px, in % of the distance of eye centres, and aligned on eyes and nose in px."""
         if reference is None:
             raise Unscored("no_reference")
         ours, theirs = paired(generated, reference)

@@ -1,10 +1,12 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from benchmark.footage import Unscored
+from benchmark.footage import Footage, Unscored
 from benchmark.metrics.blink import Metric, count_blinks
 from chdtf.schema import FPS
 
@@ -22,7 +24,13 @@ def curve(*runs: tuple[float, int]) -> np.ndarray:
     st.integers(0, 2**31),
 )
 @settings(max_examples=40, deadline=None)
-def test_planted_blinks_are_counted(eyes, footage, plan, open_ear, seed):
+def test_planted_blinks_are_counted(
+    eyes: Callable[[np.ndarray], np.ndarray],
+    footage: Callable[..., Footage],
+    plan: list[tuple[int, int]],
+    open_ear: float,
+    seed: int,
+):
     ear = curve((open_ear, 10), *(run for shut, wait in plan for run in ((0.2 * open_ear, shut), (open_ear, wait))))
     ear = ear * np.random.default_rng(seed).uniform(0.95, 1.05, len(ear))
     values = BLINK.measure(footage(landmarks=eyes(ear)), None, None)
@@ -46,24 +54,28 @@ def test_planted_blinks_are_counted(eyes, footage, plan, open_ear, seed):
         (curve((OPEN, 9), (CLOSED, 3), (np.nan, 2), (OPEN, 9)), 0),  # not seen to re-open
     ],
 )
-def test_rules_of_a_blink(ear, blinks, eyes, footage):
+def test_rules_of_a_blink(
+    ear: np.ndarray, blinks: int, eyes: Callable[[np.ndarray], np.ndarray], footage: Callable[..., Footage]
+):
     assert BLINK.measure(footage(landmarks=eyes(ear)), None, None)[0] == blinks
 
 
-def test_narrow_eyes_do_not_blink_all_the_time(eyes, footage):
+def test_narrow_eyes_do_not_blink_all_the_time(
+    eyes: Callable[[np.ndarray], np.ndarray], footage: Callable[..., Footage]
+):
     """A person whose open eyes measure 0.22 dips below the field's fixed 0.2 without closing them."""
     ear = np.tile(curve((0.22, 10), (0.19, 3)), 6)
     assert BLINK.measure(footage(landmarks=eyes(ear)), None, None)[0] == 0
     assert Metric(fixed_ear=0.2).measure(footage(landmarks=eyes(ear)), None, None)[0] == 5
 
 
-def test_time_without_a_face_does_not_count(eyes, footage):
+def test_time_without_a_face_does_not_count(eyes: Callable[[np.ndarray], np.ndarray], footage: Callable[..., Footage]):
     ear = curve((OPEN, 40), (CLOSED, 3), (OPEN, 7), (np.nan, 25))
     blinks, seconds = BLINK.measure(footage(landmarks=eyes(ear)), None, None)[:2]
     assert (blinks, seconds) == (1, 2)
 
 
-def test_a_clip_without_faces_is_not_scored(eyes, footage):
+def test_a_clip_without_faces_is_not_scored(eyes: Callable[[np.ndarray], np.ndarray], footage: Callable[..., Footage]):
     with pytest.raises(Unscored, match="no_face"):
         BLINK.measure(footage(landmarks=eyes(np.full(20, np.nan))), None, None)
 
@@ -74,14 +86,16 @@ def test_a_set_pools_blinks_and_seconds():
 
 
 @pytest.mark.parametrize("blinks", [0, 1, 7, 34])
-def test_interval_is_the_exact_poisson_one(blinks):
+def test_interval_is_the_exact_poisson_one(blinks: int):
     low, high = BLINK.interval([np.array([blinks, 64.2, 0, 1])])
     assert low * 64.2 == pytest.approx(chi2.ppf(0.025, 2 * blinks) / 2 if blinks else 0)
     assert high * 64.2 == pytest.approx(chi2.ppf(0.975, 2 * blinks + 2) / 2)
     assert low <= blinks / 64.2 <= high
 
 
-def test_the_distance_to_the_reference_stands_beside_the_rate(eyes, footage):
+def test_the_distance_to_the_reference_stands_beside_the_rate(
+    eyes: Callable[[np.ndarray], np.ndarray], footage: Callable[..., Footage]
+):
     blinking = footage(landmarks=eyes(curve((OPEN, 20), (CLOSED, 3), (OPEN, 27))))
     staring = footage(landmarks=eyes(curve((OPEN, 50))))
     details = BLINK.details(BLINK.measure(staring, blinking, None))

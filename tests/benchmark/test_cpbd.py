@@ -1,6 +1,7 @@
 """CPBD against a pixel-by-pixel reading of the algorithm, and against edges whose width is planted."""
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.footage import Footage
 from benchmark.metrics import cpbd as module
 from benchmark.metrics.cpbd import Metric, cpbd, edge_widths, sobel_edges
 
@@ -49,7 +51,7 @@ def ramps(run_px: int, low: int, high: int) -> np.ndarray:
 
 @given(st.integers(0, 2**31), st.sampled_from([0, 1, 3]), st.integers(2, 256))
 @settings(max_examples=30, deadline=None)
-def test_widths_equal_those_found_pixel_by_pixel(seed, blur, levels):
+def test_widths_equal_those_found_pixel_by_pixel(seed: int, blur: int, levels: int):
     image = np.random.default_rng(seed).integers(0, levels, (24, 150)).astype(np.uint8)
     if blur:
         image = cv2.GaussianBlur(image, (0, 0), blur)
@@ -65,7 +67,7 @@ def test_an_edge_is_followed_for_at_most_101_pixels_to_either_side():
 
 
 @pytest.mark.parametrize(("low", "high", "jnb"), [(60, 110, 5), (60, 111, 3), (20, 220, 3)])
-def test_a_planted_edge_is_sharp_up_to_the_just_noticeable_width(low, high, jnb):
+def test_a_planted_edge_is_sharp_up_to_the_just_noticeable_width(low: int, high: int, jnb: int):
     """Width equal to w_JNB gives P = 0.632, bin 63, which still counts as sharp; one pixel more does not."""
     for run_px in range(2, 8):
         image = ramps(run_px, low, high)
@@ -84,12 +86,12 @@ def test_unit_range_is_refused():
         cpbd(np.full((64, 64), 0.9))
 
 
-def test_floats_in_0_255_equal_bytes(photo):
+def test_floats_in_0_255_equal_bytes(photo: np.ndarray):
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     assert cpbd(grey.astype(np.float64) + 0.2) == cpbd(grey)
 
 
-def test_blur_lowers_it(photo):
+def test_blur_lowers_it(photo: np.ndarray):
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     values = [cpbd(grey)] + [cpbd(cv2.GaussianBlur(grey, (0, 0), sigma)) for sigma in (0.6, 1.0, 2.0, 4.0)]
     assert values == sorted(values, reverse=True)
@@ -97,7 +99,7 @@ def test_blur_lowers_it(photo):
     assert values[-1] < 0.02
 
 
-def test_blocks_with_too_few_canny_edges_do_not_count(monkeypatch):
+def test_blocks_with_too_few_canny_edges_do_not_count(monkeypatch: pytest.MonkeyPatch):
     sharp, soft = ramps(2, 20, 220)[:64, :64], ramps(7, 20, 220)[:64, 64:]
     image = np.hstack([sharp, soft])
     both = cpbd(image)
@@ -114,12 +116,12 @@ def test_blocks_with_too_few_canny_edges_do_not_count(monkeypatch):
     assert 0 < both < 1
 
 
-def test_frames_are_measured_on_their_luma(footage, photo):
+def test_frames_are_measured_on_their_luma(footage: Callable[..., Footage], photo: np.ndarray):
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     values = Metric().measure(footage(np.stack([photo, np.zeros_like(photo)])), None, None)
     np.testing.assert_array_equal(values, [cpbd(grey), 0.0])
 
 
-def test_every_nth_frame(footage, photo):
+def test_every_nth_frame(footage: Callable[..., Footage], photo: np.ndarray):
     frames = np.stack([photo] * 7)
     assert len(Metric(frame_step=3).measure(footage(frames), None, None)) == 3

@@ -1,6 +1,8 @@
 import dataclasses
 import io
 import math
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from benchmark.summary import CONTROL, GROUND_TRUTH, METHOD, ScoreRow
 FETCH = "weights_missing: syncnet_v2.model; run: disentbench weights fetch syncnet_v2"
 
 
-def row(method: str, metric: str, value: float | None, kind: str = METHOD, **changes) -> ScoreRow:
+def row(method: str, metric: str, value: float | None, kind: str = METHOD, **changes: Any) -> ScoreRow:
     made = ScoreRow(method, "sample", "all", "test", metric, value, None, None, 4, 4, 0, (), "measured", "r1", kind)
     return dataclasses.replace(made, **changes)
 
@@ -34,7 +36,7 @@ def rows() -> list[ScoreRow]:
     return made
 
 
-def test_wide_csv_has_one_row_per_method_in_a_stable_order(rows):
+def test_wide_csv_has_one_row_per_method_in_a_stable_order(rows: list[ScoreRow]):
     text = wide_csv(rows)
     assert text == wide_csv(rows[::-1])
     table = pd.read_csv(io.StringIO(text)).set_index("method")
@@ -53,7 +55,7 @@ def test_wide_csv_has_one_row_per_method_in_a_stable_order(rows):
     assert "nan" not in text
 
 
-def test_tidy_csv_holds_every_number_and_subset(rows):
+def test_tidy_csv_holds_every_number_and_subset(rows: list[ScoreRow]):
     text = tidy_csv(rows)
     assert text == tidy_csv(rows[::-1])
     table = pd.read_csv(io.StringIO(text))
@@ -61,7 +63,7 @@ def test_tidy_csv_holds_every_number_and_subset(rows):
     assert table.query("method == 'antelope' and metric == 'lmd'")["value"].tolist() == [2.0, 9.0]
 
 
-def test_markdown_marks_direction_null_infinity_best_and_controls(rows):
+def test_markdown_marks_direction_null_infinity_best_and_controls(rows: list[ScoreRow]):
     text = markdown(rows)
     assert "| method | LSE-C ↑ | LMD [px] ↓ | Blink [1/s] →GT | PSNR [dB] ↑ |" in text
     assert "## sample, test: 4 clips" in text
@@ -105,7 +107,7 @@ def test_a_metric_that_a_method_lacks_is_null():
     assert pd.read_csv(io.StringIO(wide_csv(rows)))["psnr_reasons"].tolist()[0] == "not measured"
 
 
-def test_terminal_table_says_the_same(rows):
+def test_terminal_table_says_the_same(rows: list[ScoreRow]):
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(render_terminal(rows))
     text = console.export_text()
@@ -113,7 +115,7 @@ def test_terminal_table_says_the_same(rows):
         assert expected in text
 
 
-def test_all_three_files_are_written(rows, tmp_path):
+def test_all_three_files_are_written(rows: list[ScoreRow], tmp_path: Path):
     table, page = write_leaderboard(rows, tmp_path / "out")
     assert (table.name, page.name) == ("leaderboard.csv", "leaderboard.md")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [

@@ -2,7 +2,10 @@
 
 import contextlib
 import io
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +16,7 @@ from syncnet_python import SyncNetInstance
 from syncnet_python.SyncNetInstance import calc_pdist
 
 from benchmark import syncnet
-from benchmark.footage import Unscored
+from benchmark.footage import Footage, Unscored
 from benchmark.metrics.lse_c import Metric, load_syncnet
 from chdtf import weights
 from chdtf.schema import SAMPLES_PER_FRAME
@@ -22,7 +25,7 @@ NUM_FRAMES = 15
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
+def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """SyncNet with random weights, saved and loaded like the real file; its features are of a trained net's size."""
     from syncnet_python import SyncNetModel
 
@@ -36,7 +39,12 @@ def network(tmp_path_factory):
         made.netcnnaud[0].weight /= 10.0  # cepstra
     path = tmp_path_factory.mktemp("weights") / "syncnet_v2.model"
     torch.save(made.state_dict(), path)
-    return load_syncnet(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(weights_file: Path) -> Any:
+    return load_syncnet(weights_file)
 
 
 def sound(num_frames: int, seed: int = 0) -> np.ndarray:
@@ -52,7 +60,7 @@ def pictures(num_frames: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_offset_confidence_and_distance_equal_syncnet_python(network, tmp_path):
+def test_offset_confidence_and_distance_equal_syncnet_python(network: Any, tmp_path: Path):
     crops, waveform = pictures(NUM_FRAMES), sound(NUM_FRAMES)
     for number, crop in enumerate(crops):  # lossless, under the names that it looks for
         _, png = cv2.imencode(".png", crop[..., ::-1])
@@ -72,7 +80,7 @@ def test_offset_confidence_and_distance_equal_syncnet_python(network, tmp_path):
 
 
 @pytest.mark.parametrize(("count", "vshift"), [(1, 15), (7, 15), (40, 15), (40, 3)])
-def test_every_distance_equals_syncnet_python(count, vshift):
+def test_every_distance_equals_syncnet_python(count: int, vshift: int):
     lips, sounds = np.random.default_rng(count).standard_normal((2, count, 64)).astype(np.float32) * 5
     expected = torch.stack(calc_pdist(torch.from_numpy(lips), torch.from_numpy(sounds), vshift)).numpy()
     np.testing.assert_allclose(syncnet.shifted_distances(lips, sounds, vshift), expected, atol=1e-4)
@@ -93,7 +101,7 @@ class LoudnessEncoder:
         return brightness(x[:, 0, 0].reshape(-1, 5, 4).mean(dim=2)) - MEAN_LEVEL
 
 
-def brightness(energy):
+def brightness(energy: Any):
     return 10 * energy
 
 
@@ -106,7 +114,7 @@ def lit_by(waveform: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shift_frames", [-11, -4, 0, 1, 7, 14])
-def test_sound_that_is_early_by_k_frames_gives_offset_k(shift_frames):
+def test_sound_that_is_early_by_k_frames_gives_offset_k(shift_frames: int):
     waveform = sound(80)
     crops = lit_by(waveform)
     shifted = np.roll(waveform, -shift_frames * SAMPLES_PER_FRAME)
@@ -120,11 +128,11 @@ def test_frames_are_bgr_and_samples_16_bit():
     seen = {}
 
     class Spy(LoudnessEncoder):
-        def forward_lip(self, x):
+        def forward_lip(self, x: torch.Tensor) -> torch.Tensor:
             seen["lips"] = x
             return super().forward_lip(x)
 
-        def forward_aud(self, x):
+        def forward_aud(self, x: torch.Tensor) -> torch.Tensor:
             seen["speech"] = x
             return super().forward_aud(x)
 
@@ -167,7 +175,7 @@ def test_crops_beyond_the_frame_are_grey():
     assert crop[-1, -1].tolist() == [110, 110, 110]
 
 
-def test_measure_fills_short_gaps_and_refuses_long_ones(footage):
+def test_measure_fills_short_gaps_and_refuses_long_ones(footage: Callable[..., Footage]):
     waveform = sound(60)
     landmarks = np.random.default_rng(0).uniform(60, 200, (60, 478, 3))
     frames = np.zeros((60, 256, 256, 3), np.uint8)
@@ -181,7 +189,7 @@ def test_measure_fills_short_gaps_and_refuses_long_ones(footage):
         Metric().measure(footage(frames, waveform, landmarks), None, LoudnessEncoder())
 
 
-def test_measure_refuses_what_is_too_short_or_mute(footage):
+def test_measure_refuses_what_is_too_short_or_mute(footage: Callable[..., Footage]):
     frames = np.zeros((20, 256, 256, 3), np.uint8)
     landmarks = np.ones((20, 478, 3))
     with pytest.raises(Unscored, match="too_short: 20 frames and 12800 samples give 15 windows"):
@@ -190,12 +198,25 @@ def test_measure_refuses_what_is_too_short_or_mute(footage):
         Metric().measure(footage(frames, None, landmarks), None, LoudnessEncoder())
 
 
-def test_whole_frames_when_told_so(footage):
+def test_whole_frames_when_told_so(footage: Callable[..., Footage]):
     values = Metric(crop="none").measure(footage(lit_by(sound(40)), sound(40)), None, LoudnessEncoder())
     assert values[0, 2] == 0
 
 
-def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_with_weights_a_face_is_tracked_cropped_and_scored(
+    weights_file: Path, photo: np.ndarray, footage: Callable[..., Footage], monkeypatch: pytest.MonkeyPatch
+):
+    entry = weights.WEIGHTS["syncnet_v2"]
+    monkeypatch.setattr(weights, "check", lambda name: weights.WeightsStatus(entry, weights_file, "ok"))
+    clip = footage(np.stack([np.roll(photo, shift, axis=1) for shift in range(22)]), sound(22))
+    confidence, distance, offset = Metric().measure(clip, None, Metric().load())[0]
+    assert confidence > 0
+    assert distance > 0
+    assert -15 <= offset <= 15
+
+
+def test_without_weights_it_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DISENTBENCH_WEIGHTS", str(tmp_path))
     with pytest.raises(Unscored) as caught:
         Metric().load()

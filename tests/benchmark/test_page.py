@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.footage import Footage
 from benchmark.metrics import blink, cpbd, lmd, psnr
 from benchmark.normalise import AS_IS
 from chdtf.faces import eye_aspect_ratio
@@ -24,7 +25,7 @@ CASES = [(*clip, method) for clip, methods in CLIPS.items() for method in method
 
 
 @pytest.fixture(scope="module")
-def tiles(shared, tmp_path_factory) -> Path:
+def tiles(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Lossless clips of one method each, cut from the side-by-side videos."""
     work = tmp_path_factory.mktemp("page")
     spec = importlib.util.spec_from_file_location("split_page", shared / "tools" / "split_page.py")
@@ -38,20 +39,27 @@ def tiles(shared, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(shared) -> dict[tuple[str, ...], float]:
+def expected(shared: Path) -> dict[tuple[str, ...], float]:
     with (shared / "data" / "page" / "reference_scores.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     return {(row["set"], row["clip"], row["method"], row["metric"]): float(row["value"]) for row in rows}
 
 
 @pytest.fixture(scope="module")
-def truths(tiles):
+def truths(tiles: Path):
     return {clip: AS_IS.footage(tiles / clip[0] / clip[1] / "gt.mkv") for clip in CLIPS}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("subset", "clip", "method"), CASES)
-def test_agrees_with_reference_scores(tiles, truths, expected, subset, clip, method):
+def test_agrees_with_reference_scores(
+    tiles: Path,
+    truths: dict[tuple[str, str], Footage],
+    expected: dict[tuple[str, ...], float],
+    subset: str,
+    clip: str,
+    method: str,
+):
     def reference(metric: str) -> float:
         return expected[subset, clip, method, metric]
 

@@ -1,8 +1,10 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from benchmark.footage import Unscored
+from benchmark.footage import Footage, Unscored
 from benchmark.metrics.psnr import Metric
 
 PSNR = Metric()
@@ -13,21 +15,21 @@ def random_frames(seed: int, num_frames: int = 3) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_each_frame_equals_scikit_image(footage, seed):
+def test_each_frame_equals_scikit_image(footage: Callable[..., Footage], seed: int):
     ours, theirs = random_frames(seed), random_frames(seed + 100)
     expected = [peak_signal_noise_ratio(b, a) for a, b in zip(ours, theirs, strict=True)]
     np.testing.assert_allclose(PSNR.measure(footage(ours), footage(theirs), None), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("difference", [1, 2, 100, 200, 255])
-def test_a_planted_difference_is_measured_without_wrap_around(footage, difference):
+def test_a_planted_difference_is_measured_without_wrap_around(footage: Callable[..., Footage], difference: int):
     low = np.zeros((1, 256, 256, 3), np.uint8)
     for ours, theirs in ((low, low + np.uint8(difference)), (low + np.uint8(difference), low)):
         value = PSNR.measure(footage(ours), footage(theirs), None)[0]
         assert value == pytest.approx(20 * np.log10(255 / difference), abs=1e-9)
 
 
-def test_an_identical_clip_is_infinite_and_counted(footage):
+def test_an_identical_clip_is_infinite_and_counted(footage: Callable[..., Footage]):
     frames = random_frames(0)
     values = PSNR.measure(footage(frames), footage(frames), None)
     assert PSNR.clip_value(values) == np.inf
@@ -45,7 +47,7 @@ def test_a_set_weighs_clips_not_frames():
     assert PSNR.reduce([np.full(100, 10.0), np.full(1, 30.0)]) == 20.0
 
 
-def test_more_noise_gives_less(footage, photo):
+def test_more_noise_gives_less(footage: Callable[..., Footage], photo: np.ndarray):
     noise = np.random.default_rng(1).standard_normal(photo.shape)
     reference = footage(photo[None])
     noisy = [np.clip(photo + sigma * noise, 0, 255).astype(np.uint8)[None] for sigma in (1, 4, 16, 64)]
@@ -54,7 +56,7 @@ def test_more_noise_gives_less(footage, photo):
     assert values[1] == pytest.approx(20 * np.log10(255 / 4), abs=0.6)
 
 
-def test_frames_are_paired_by_the_declared_offset(footage):
+def test_frames_are_paired_by_the_declared_offset(footage: Callable[..., Footage]):
     frames = random_frames(3, 8)
     late = footage(frames[2:], start_frame=2)
     assert np.isinf(PSNR.measure(late, footage(frames), None)).all()

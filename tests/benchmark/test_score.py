@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from benchmark.clip_score import ScoreItem, read_scores
+from benchmark.clip_score import ClipScore, ScoreItem, read_scores
 from benchmark.metric import Footage, MetricBase, Unscored, get_metric
 from benchmark.normalise import Normalise
 from benchmark.score import score, scores_path
@@ -47,7 +47,7 @@ def write(path: Path, level: int, num_frames: int = 10) -> Path:
 
 
 @pytest.fixture
-def items(tmp_path) -> list[ScoreItem]:
+def items(tmp_path: Path) -> list[ScoreItem]:
     LOADED.clear()
     made = []
     for index in range(6):
@@ -59,11 +59,11 @@ def items(tmp_path) -> list[ScoreItem]:
     return made
 
 
-def values_of(results, metric: str) -> dict[str, float | None]:
+def values_of(results: list[ClipScore], metric: str) -> dict[str, float | None]:
     return {r.clip_id: r.value for r in results if r.metric == metric}
 
 
-def test_every_clip_has_every_metric(items, tmp_path):
+def test_every_clip_has_every_metric(items: list[ScoreItem], tmp_path: Path):
     results = score("m", items, tmp_path / "out", [Level(), get_metric("psnr")])
     assert [(r.clip_id, r.metric) for r in results] == [(i.clip_id, m) for i in items for m in ("level", "psnr")]
     for index, value in enumerate(values_of(results, "level").values()):
@@ -74,7 +74,7 @@ def test_every_clip_has_every_metric(items, tmp_path):
     assert first.values.shape == (10,)
 
 
-def test_what_was_written_reads_back(items, tmp_path):
+def test_what_was_written_reads_back(items: list[ScoreItem], tmp_path: Path):
     results = score("m", items, tmp_path / "out", [Level(), get_metric("psnr")])
     for again, result in zip(read_scores(scores_path(tmp_path / "out", "m")), results, strict=True):
         assert dataclasses.replace(again, values=None) == dataclasses.replace(result, values=None) or (
@@ -83,7 +83,7 @@ def test_what_was_written_reads_back(items, tmp_path):
         np.testing.assert_array_equal(again.values, result.values)
 
 
-def test_a_second_run_redoes_nothing(items, tmp_path):
+def test_a_second_run_redoes_nothing(items: list[ScoreItem], tmp_path: Path):
     first = score("m", items, tmp_path / "out", [Level()])
     assert LOADED == ["level"]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
@@ -95,7 +95,7 @@ def test_a_second_run_redoes_nothing(items, tmp_path):
     assert values_of(first, "level") == values_of(second, "level")
 
 
-def test_what_changed_is_scored_again(items, tmp_path):
+def test_what_changed_is_scored_again(items: list[ScoreItem], tmp_path: Path):
     out = tmp_path / "out"
     score("m", items, out, [Level()])
     write(items[5].generated, 30)
@@ -107,7 +107,7 @@ def test_what_changed_is_scored_again(items, tmp_path):
     assert values_of(doubled, "level")["clip_5"] == pytest.approx(60, abs=3)
 
 
-def test_unscored_clips_stay_with_their_reason(items, tmp_path):
+def test_unscored_clips_stay_with_their_reason(items: list[ScoreItem], tmp_path: Path):
     items[0].generated.unlink()
     items[1].generated.write_bytes(b"")
     items[2].reference.unlink()
@@ -124,7 +124,9 @@ def test_unscored_clips_stay_with_their_reason(items, tmp_path):
     assert [r.value is None for r in results] == [r.reason is not None for r in results]
 
 
-def test_a_failing_metric_costs_one_cell_and_is_tried_again(items, tmp_path, caplog):
+def test_a_failing_metric_costs_one_cell_and_is_tried_again(
+    items: list[ScoreItem], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     metrics = [Level(fail_above=145), get_metric("psnr")]
     results = score("m", items, tmp_path / "out", metrics)
     assert {r.clip_id: r.reason for r in results if r.reason} == {"clip_5": "failed: RuntimeError: too bright"}
@@ -135,14 +137,14 @@ def test_a_failing_metric_costs_one_cell_and_is_tried_again(items, tmp_path, cap
     assert "too bright" in caplog.text
 
 
-def test_a_copy_is_perfect_and_infinite_values_survive(items, tmp_path):
+def test_a_copy_is_perfect_and_infinite_values_survive(items: list[ScoreItem], tmp_path: Path):
     same = [dataclasses.replace(item, generated=item.reference) for item in items]
     results = score("gt", same, tmp_path / "out", [get_metric("psnr")])
     assert set(values_of(results, "psnr").values()) == {np.inf}
     assert set(values_of(read_scores(scores_path(tmp_path / "out", "gt")), "psnr").values()) == {np.inf}
 
 
-def test_declared_offset_is_undone(items, tmp_path):
+def test_declared_offset_is_undone(items: list[ScoreItem], tmp_path: Path):
     reference = tmp_path / "count.mp4"
     frames = [np.full((256, 256, 3), 60 + 12 * k, np.uint8) for k in range(12)]
     media.write_video(reference, frames)
@@ -155,7 +157,7 @@ def test_declared_offset_is_undone(items, tmp_path):
     assert with_lag[0].reason == "too_short: 10 of 12 frames"
 
 
-def test_weights_that_arrive_are_used(items, tmp_path, monkeypatch):
+def test_weights_that_arrive_are_used(items: list[ScoreItem], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DISENTBENCH_WEIGHTS", str(tmp_path / "weights"))
     metric = get_metric("lse_c")
     for result in score("m", items[:2], tmp_path / "out", [metric]):
@@ -166,7 +168,7 @@ def test_weights_that_arrive_are_used(items, tmp_path, monkeypatch):
         assert result.reason.startswith("weights_mismatch: syncnet_v2.model")
 
 
-def test_wrong_use_is_refused(items, tmp_path):
+def test_wrong_use_is_refused(items: list[ScoreItem], tmp_path: Path):
     with pytest.raises(UserError, match="clip 'clip_0' is to be scored twice for m"):
         score("m", [items[0], items[0]], tmp_path / "out", [Level()])
     with pytest.raises(UserError, match=r"method name '\.\./m'"):
@@ -194,7 +196,7 @@ print(",".join(heavy))
 
 
 @pytest.mark.slow
-def test_a_second_run_imports_nothing_heavy(items, tmp_path):
+def test_a_second_run_imports_nothing_heavy(items: list[ScoreItem], tmp_path: Path):
     def run() -> str:
         command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -6,13 +8,13 @@ from benchmark.metric import get_metric
 from benchmark.summary import CONTROL, summarise
 
 
-def result(metric: str, clip: int, values=None, reason: str | None = None, language: str = "en") -> ClipScore:
+def result(metric: str, clip: int, values: Any = None, reason: str | None = None, language: str = "en") -> ClipScore:
     value = None if values is None else get_metric(metric).clip_value(np.asarray(values, float))
     array = None if values is None else np.asarray(values, float)
     return ClipScore("m", f"c{clip}", "s", language, "test", metric, value, reason, array, {})
 
 
-def one(scores, metric: str):
+def one(scores: list[ClipScore], metric: str):
     (row,) = summarise(scores, [get_metric(metric)], "sample", "run")
     return row
 
@@ -59,6 +61,11 @@ def test_interval_is_seeded_and_covers_the_mean_about_as_often_as_it_says():
         hits += low <= 30 <= high
     assert 0.89 <= hits / 200 <= 0.99
     assert metric.interval([np.array([30.0])]) is None
+
+
+def test_a_metric_without_results_has_no_row():
+    assert summarise([], [get_metric("psnr")], "sample", "run") == []
+    assert summarise([result("psnr", 0, [20.0])], [get_metric("lmd")], "sample", "run") == []
 
 
 def test_languages_get_rows_of_their_own():

@@ -2,6 +2,7 @@ import hashlib
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DISENTBENCH_WEIGHTS", str(tmp_path / "weights"))
     return tmp_path / "weights"
 
@@ -50,7 +51,7 @@ def registry(url: str) -> dict[str, Weights]:
     return {"net": entry}
 
 
-def test_fetch_downloads_verifies_and_keeps(server, folder):
+def test_fetch_downloads_verifies_and_keeps(server: str, folder: Path):
     known = registry(server + "/good")
     assert weights.find("net", known) is None
     seen: list[tuple[int, int]] = []
@@ -65,7 +66,7 @@ def test_fetch_downloads_verifies_and_keeps(server, folder):
 
 
 @pytest.mark.parametrize("where", ["/other", "/half"])
-def test_a_wrong_file_is_refused_with_both_hashes_and_leaves_nothing(server, folder, where):
+def test_a_wrong_file_is_refused_with_both_hashes_and_leaves_nothing(server: str, folder: Path, where: str):
     known = registry(server + where)
     with pytest.raises(UserError) as caught:
         weights.fetch("net", registry=known)
@@ -74,7 +75,7 @@ def test_a_wrong_file_is_refused_with_both_hashes_and_leaves_nothing(server, fol
     assert list(folder.iterdir()) == []
 
 
-def test_what_the_network_says_is_passed_on_in_one_line(server, folder):
+def test_what_the_network_says_is_passed_on_in_one_line(server: str, folder: Path):
     for url, why in ((server + "/gone", "Not Found"), ("http://127.0.0.1:1/x", "refused")):
         with pytest.raises(UserError, match=why) as caught:
             weights.fetch("net", registry=registry(url))
@@ -83,7 +84,7 @@ def test_what_the_network_says_is_passed_on_in_one_line(server, folder):
     assert list(folder.iterdir()) == []
 
 
-def test_a_file_that_is_another_is_not_used(folder, caplog):
+def test_a_file_that_is_another_is_not_used(folder: Path, caplog: pytest.LogCaptureFixture):
     known = registry("http://127.0.0.1:1/x")
     folder.mkdir()
     (folder / "net.model").write_bytes(b"older version")
@@ -94,7 +95,7 @@ def test_a_file_that_is_another_is_not_used(folder, caplog):
     assert "not used" in caplog.text
 
 
-def test_a_file_is_hashed_once_until_it_changes(folder, monkeypatch):
+def test_a_file_is_hashed_once_until_it_changes(folder: Path, monkeypatch: pytest.MonkeyPatch):
     known = registry("http://127.0.0.1:1/x")
     folder.mkdir()
     path = folder / "net.model"
@@ -109,7 +110,7 @@ def test_a_file_is_hashed_once_until_it_changes(folder, monkeypatch):
     assert weights.find("net", known) is None
 
 
-def test_folder_is_configurable(monkeypatch, tmp_path):
+def test_folder_is_configurable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("DISENTBENCH_WEIGHTS", raising=False)
     assert weights.folder() == tmp_path / ".cache" / "disentbench" / "weights"

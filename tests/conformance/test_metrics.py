@@ -37,7 +37,7 @@ def test_the_papers_metrics_are_there():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_attributes(name):
+def test_attributes(name: str):
     metric = get_metric(name)
     assert isinstance(metric, MetricBase)
     assert metric.name == name
@@ -54,12 +54,10 @@ def test_attributes(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_clip_alone_is_a_set_of_one(name, clip):
+def test_a_clip_alone_is_a_set_of_one(name: str, clip: Footage):
     metric = get_metric(name)
-    if metric.weights:
-        values = np.array([[6.0, 7.0, 0.0]])
-    else:
-        values = metric.measure(clip, clip, metric.load())
+    made_up = np.array([[6.0, 7.0, 0.0]])
+    values = made_up if metric.weights else metric.measure(clip, clip, metric.load())
     assert values.dtype == np.float64
     assert metric.reduce([values]) == metric.clip_value(values)
     assert all(isinstance(number, float) for number in metric.details(values).values())
@@ -67,7 +65,7 @@ def test_a_clip_alone_is_a_set_of_one(name, clip):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "reference" in get_metric(name).needs])
-def test_a_perfect_copy_is_best(name, clip):
+def test_a_perfect_copy_is_best(name: str, clip: Footage):
     metric = get_metric(name)
     model = metric.load()
     perfect = metric.clip_value(metric.measure(clip, clip, model))
@@ -79,7 +77,7 @@ def test_a_perfect_copy_is_best(name, clip):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_documented(name):
+def test_documented(name: str):
     text = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert re.search(rf"^## .*`{name}`", text, re.MULTILINE)
 
@@ -96,5 +94,5 @@ def test_metrics_import_nothing_heavy():
 def test_unknown_metric_names_the_nearest():
     with pytest.raises(UserError, match=r"unknown metric 'pnsr'; did you mean psnr\? all: blink, cpbd"):
         get_metric("pnsr")
-    with pytest.raises(UserError, match="unknown metric '../x'; all: "):
+    with pytest.raises(UserError, match=r"unknown metric '\.\./x'; all: "):
         get_metric("../x")

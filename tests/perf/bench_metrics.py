@@ -1,4 +1,4 @@
-"""Time of each metric per 256x256 frame: `python tests/perf/bench_metrics.py [VIDEO]` (a noisy photograph by default)."""
+"""Time of each metric per 256x256 frame: `python tests/perf/bench_metrics.py [VIDEO]` (a moving photo by default)."""
 
 import dataclasses
 import sys
