@@ -30,7 +30,8 @@ class Footage:
     frames: np.ndarray
     waveform: np.ndarray | None
     raw_sha256: str
-    normalised_sha256: str
+    frames_sha256: str
+    normalised_sha256: str  # of frames and sound
     notes: tuple[str, ...] = ()
     start_frame: int = 0
     landmarks_file: Path | None = None  # where tracked landmarks are kept between runs

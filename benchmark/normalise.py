@@ -50,10 +50,17 @@ class Normalise:
             waveform = waveform[begin:]  # the driving sound runs with the reference, not with the late output
         if waveform is None:
             notes.append("no audio track")
-        digest = hashlib.sha256(frames.tobytes())
+        digest = hashlib.sha256(frames.data)
+        frames_sha256 = digest.hexdigest()
         digest.update(b"" if waveform is None else waveform.tobytes())
         return Footage(
-            frames, waveform, sha256_file(path), digest.hexdigest(), tuple(notes), max(0, self.offset_frames)
+            frames=frames,
+            waveform=waveform,
+            raw_sha256=sha256_file(path),
+            frames_sha256=frames_sha256,
+            normalised_sha256=digest.hexdigest(),
+            notes=tuple(notes),
+            start_frame=max(0, self.offset_frames),
         )
 
     def _frames(self, path: Path) -> tuple[np.ndarray, list[str]]:

@@ -80,13 +80,12 @@ class Score:
             return None, None, problem
         if not row["reference"]:
             return generated, None, None
-        if row["generated_sha256"] == row["reference_sha256"] and self.normalise == AS_IS:
-            same = self._with_kept_landmarks(generated, root)
-            return same, same, None
         try:
             reference = self._with_kept_landmarks(AS_IS.footage(root / row["reference"]), root)
         except Unscored as problem:
             return None, None, Unscored(f"reference: {problem.reason}")
+        if generated.frames_sha256 == reference.frames_sha256:
+            generated = dataclasses.replace(generated, landmarks_file=reference.landmarks_file)
         expected = reference.num_frames - generated.start_frame
         if generated.num_frames < MIN_LENGTH_SHARE * expected:
             return None, None, Unscored(f"too_short: {generated.num_frames} of {expected} frames")
@@ -96,7 +95,7 @@ class Score:
     def _with_kept_landmarks(reference: Footage, root: Path) -> Footage:
         """Landmarks of a reference are kept beside the scores: every method is compared with the same ones."""
         tracker = importlib.metadata.version("mediapipe")
-        file = root.parent / "reference_landmarks" / f"{reference.raw_sha256[:32]}-{tracker}.npy"
+        file = root.parent / "reference_landmarks" / f"{reference.frames_sha256[:32]}-{tracker}.npy"
         return dataclasses.replace(reference, landmarks_file=file)
 
 

@@ -17,7 +17,7 @@ def make_footage(
 ) -> Footage:
     if frames is None:
         frames = np.zeros((len(landmarks), 8, 8, 3), np.uint8)
-    made = Footage(frames, waveform, "raw", "normalised", (), start_frame)
+    made = Footage(frames, waveform, "raw", "frames", "normalised", (), start_frame)
     if landmarks is not None:
         made.__dict__["landmarks"] = landmarks.astype(np.float32)
     return made

@@ -144,6 +144,17 @@ def test_a_copy_is_perfect_and_infinite_values_survive(items: list[ScoreItem], t
     assert set(values_of(read_scores(scores_path(tmp_path / "out", "gt")), "psnr").values()) == {np.inf}
 
 
+def test_same_pictures_have_the_same_landmarks(items: list[ScoreItem], tmp_path: Path, photo: np.ndarray):
+    """Another file with other sound but the same frames has an LMD of exactly 0; the face is tracked once."""
+    frames = [np.roll(photo, shift, axis=1) for shift in range(6)]
+    for path, level in ((items[0].reference, 0.1), (items[0].generated, 0.2)):
+        media.write_video(path, frames, np.full(6 * 640, level, np.float32))
+    assert items[0].reference.read_bytes() != items[0].generated.read_bytes()
+    results = score("m", items[:1], tmp_path / "out", [get_metric("lmd"), get_metric("psnr")])
+    assert [r.value for r in results] == [0.0, np.inf]
+    assert len(list((tmp_path / "out" / "scores" / "reference_landmarks").iterdir())) == 1
+
+
 def test_declared_offset_is_undone(items: list[ScoreItem], tmp_path: Path):
     reference = tmp_path / "count.mp4"
     frames = [np.full((256, 256, 3), 60 + 12 * k, np.uint8) for k in range(12)]
