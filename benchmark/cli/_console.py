@@ -2,10 +2,13 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+T = TypeVar("T")
 
 
 def say(text: str = "") -> None:
@@ -41,3 +44,10 @@ def progress(title: str) -> Iterator[Report]:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield Report(bar)
+
+
+def counted(items: Iterable[T], report: Callable[[int], None]) -> Iterator[T]:
+    """Pass items on, reporting after each how many have passed."""
+    for number, item in enumerate(items, 1):
+        yield item
+        report(number)
