@@ -59,7 +59,7 @@ def palette(image: np.ndarray, face: np.ndarray) -> Palette:
     colourful = float(np.clip((tone.max() - tone.min()) / 0.25, 0, 1))  # grey images get grey interiors
     red = 1 + np.array([0.18, -0.12, -0.1], np.float32) * colourful
     teeth = light * (0.72 + 0.28 * tone) * (1 + np.array([0.0, 0.0, -0.03], np.float32) * colourful)
-    return Palette(teeth, 0.5 * light * flesh * red, 0.11 * light * flesh * red, 0.5 * lips * red)
+    return Palette(teeth, 0.33 * light * flesh * red, 0.11 * light * flesh * red, 0.5 * lips * red)
 
 
 def _pixels(image: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -110,7 +110,7 @@ class Mouth:
             points = self._source[rings, :2]  # (4, n, 2)
             lip = points[3] - points[0]
             thickness = np.maximum(np.linalg.norm(lip, axis=1), 1e-6)
-            margin = np.minimum(wanted / thickness, 0.6)[:, None] * lip  # (n, 2)
+            margin = np.minimum(wanted / thickness, 0.8)[:, None] * lip  # (n, 2)
             place = np.linalg.norm(points - points[0], axis=2) / thickness  # 0 at the inner, 1 at the outer contour
             source[rings, :2] = points + np.clip(1 - place, 0, 1)[..., None] * margin
 
@@ -183,7 +183,7 @@ class Mouth:
         along = (lip - lip[len(lip) // 2]) @ np.column_stack([right, down]) / unit
         above = v - np.interp(u, np.maximum.accumulate(along[:, 0]), along[:, 1])  # 0 at the lower lip, negative above
         wide = float(smoothstep((opening - 0.05) / 0.2))
-        tongue = smoothstep((0.25 * v + 0.75 * above + 0.03 + 0.11 * wide) / 0.07) * (0.75 + 0.12 * wide)
+        tongue = smoothstep((0.25 * v + 0.75 * above + 0.02 + 0.10 * wide) / 0.07) * (0.55 + 0.35 * wide)
         layer += (self._palette.tongue - layer) * tongue[..., None]
         rise = -0.004 + 0.055 * float(smoothstep((opening - 0.08) / 0.2))
         lower_teeth = _teeth(u, -v, _LOWER_TEETH, rise, 0.05, pixel) * float(smoothstep((opening - 0.08) / 0.12))

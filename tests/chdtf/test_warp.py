@@ -145,8 +145,9 @@ def test_a_mouth_that_closes_shows_nothing_of_its_interior(astronaut: tuple[np.n
     closed = animate.open_mouth(landmarks[:468], 0.0)
     assert (_greenness(warp.render(landmarks[:468]), landmarks, INNER_LIPS) > 100).sum() > 100
     shown = _greenness(warp.render(closed), closed, INNER_LIPS)
-    assert (shown > 60).sum() == 0
-    assert (shown > 25).mean() < 0.03
+    assert (shown > 60).sum() <= 2  # thin lips at the very corners
+    assert shown.max() < 120
+    assert (shown > 25).mean() < 0.01
 
 
 def test_a_closed_mouth_that_opens_shows_a_dark_cavity_below_bright_teeth():
