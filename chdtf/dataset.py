@@ -52,7 +52,7 @@ class MotionDataset(Dataset[MotionClip]):
         self._clips = [clip for root in roots for clip in read_clips(Path(root), split=split)]
         if not self._clips:
             where = ", ".join(str(root) for root in roots) or "no dataset"
-            raise UserError(f"{where}: no clips in split {split!r}; build a dataset with: disentbench chdtf")
+            raise UserError(f"{where}: no clips in split {split!r}; build a dataset with: make chdtf")
 
     def __len__(self) -> int:
         return len(self._clips)

@@ -8,6 +8,7 @@ import torch
 
 from chdtf.coefficients import FaceModel
 from chdtf.dataset import MotionClip
+from chdtf.face_regions import mirror_map
 from chdtf.faces import LOWER_INNER_LIP, UPPER_INNER_LIP
 from chdtf.schema import SAMPLES_PER_FRAME
 from disenttalk_ref.audio import AudioFeatures, normalise_loudness
@@ -48,13 +49,8 @@ class _Prepared:
 
 def mirror_matrix(model: FaceModel) -> np.ndarray:
     """Matrix M (64, 64) with expression @ M = expression of the mirrored face, by least squares on the basis."""
-    mean = model.mean.astype(np.float64)
-    flipped = mean * np.array([-1.0, 1.0, 1.0]) + np.array([2 * mean[:, 0].mean(), 0, 0])
-    partner = np.linalg.norm(mean[:, None] - flipped[None], axis=-1).argmin(1)  # vertex -> its mirror image
-    basis = model.expression_basis.astype(np.float64)
-    mirrored = basis[:, partner] * np.array([-1.0, 1.0, 1.0])
-    solution = np.linalg.lstsq(basis.reshape(len(basis), -1).T, mirrored.reshape(len(basis), -1).T, rcond=None)[0]
-    matrix: np.ndarray = solution.T.astype(np.float32)
+    mirrored = model.expression_basis[:, mirror_map(model.mean)] * np.array([-1.0, 1.0, 1.0])
+    matrix: np.ndarray = (mirrored.reshape(len(mirrored), -1) @ model.projector).astype(np.float32)
     return matrix
 
 

@@ -41,23 +41,23 @@ class TrainConfig:
     """One training run; the defaults are the paper's where it says them (Section IV.A)."""
 
     data: tuple[Path, ...]  # published datasets; their train split is used
-    out: Path = Path("runs/train")
-    preset: str = "tiny"
-    steps: int = 3000
-    batch: int = 32
-    learning_rate: float = 1e-4
-    warmup_steps: int = 100  # then a cosine down to a tenth of the rate
-    window_frames: int = 80
-    diffusion_steps: int = 400
-    prediction: str = "epsilon"
-    audio_drop: float = 0.1
+    out: Path = Path("runs/train")  # folder for the checkpoint, the losses and the state to resume from
+    preset: str = "tiny"  # size of the network: tiny or paper
+    steps: int = 3000  # batches to learn from
+    batch: int = 32  # windows a batch
+    learning_rate: float = 1e-4  # of Adam, at its highest
+    warmup_steps: int = 100  # linear rise of the rate, then a cosine down to a tenth
+    window_frames: int = 48  # length of a window
+    diffusion_steps: int = 400  # T
+    prediction: str = "epsilon"  # what the network predicts: epsilon (the paper), v or z0
+    audio_drop: float = 0.1  # share of windows that learn without audio
     sync_weight: float = 0.01  # lambda
-    ema_decay: float = 0.998
-    seed: int = 0
-    device: str = "cpu"
-    threads: int = 2
-    log_every: int = 25
-    save_every: int = 500
+    ema_decay: float = 0.998  # of the averaged weights, which the checkpoint holds
+    seed: int = 0  # of everything random
+    device: str = "cpu"  # cpu, or a CUDA device
+    threads: int = 2  # CPU threads
+    log_every: int = 25  # steps between lines of train.csv
+    save_every: int = 250  # steps between saved states
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:

@@ -60,9 +60,7 @@ def test_mirroring_twice_is_nothing_and_keeps_the_mouth_opening():
     model = load_model("mp468")
     matrix, direction = mirror_matrix(model), gap_direction(model)
     expression = np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32)
-    weight = np.linalg.norm(model.expression_basis, axis=(1, 2))
-    twice = (expression @ matrix @ matrix - expression) * weight
-    assert np.linalg.norm(twice) < 0.15 * np.linalg.norm(expression * weight)
+    np.testing.assert_allclose(expression @ matrix @ matrix, expression, atol=1e-3)
     mirrored = expression @ matrix
     assert np.corrcoef(mirrored @ direction, expression @ direction)[0, 1] > 0.98
 
