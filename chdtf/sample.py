@@ -10,7 +10,7 @@ import logging
 import math
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,13 @@ class VideoTruth:
         return opening
 
 
-def manifest_rows(sources: str, plan: Sequence[SampleVideo] = PLAN) -> list[ManifestRow]:
-    """The sample's manifest; `sources` is the folder of the videos as seen from the manifest."""
+def manifest_rows(
+    sources: str, plan: Sequence[SampleVideo] = PLAN, sha256: Mapping[str, str] | None = None
+) -> list[ManifestRow]:
+    """The sample's manifest; `sources` is the folder of the videos as seen from the manifest.
+
+    `sha256` holds the hash of each file by video id: with it, a dataset notices when a video was drawn anew.
+    """
     return [
         ManifestRow(
             video_id=video.video_id,
@@ -75,7 +80,7 @@ def manifest_rows(sources: str, plan: Sequence[SampleVideo] = PLAN) -> list[Mani
             license=PUBLIC_DOMAIN,
             split=video.split,
             crop=None,
-            sha256=None,
+            sha256=(sha256 or {}).get(video.video_id),
         )
         for video in plan
     ]
@@ -96,10 +101,10 @@ def draw_sample(
         log.info("drew %s", name)
         report(number, len(plan), name)
     _remove_stale(folder, plan)
-    truths = {video.video_id: json.loads(_truth_path(folder, video).read_text("utf-8"))["truth"] for video in plan}
-    _write_changed(folder / "truth.json", _truth_text(truths))
+    notes = {video.video_id: json.loads(_truth_path(folder, video).read_text("utf-8")) for video in plan}
+    _write_changed(folder / "truth.json", _truth_text({name: note["truth"] for name, note in notes.items()}))
     manifest = folder / "manifest.csv"
-    write_manifest(manifest_rows(_SOURCES, plan), manifest)
+    write_manifest(manifest_rows(_SOURCES, plan, {name: note["sha256"] for name, note in notes.items()}), manifest)
     return manifest
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from chdtf import sample_curves, sample_draw, sample_plan
 from chdtf.faces import FaceDetector, eye_aspect_ratio, mouth_opening, track_landmarks
+from chdtf.files import sha256_file
 from chdtf.manifest import local_path, read_manifest
 from chdtf.media import frames, probe, read_waveform
 from chdtf.sample import VideoTruth, draw_sample, manifest_rows, read_truth
@@ -27,7 +28,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, VideoTruth]:
     names = (*MEASURED, "silence")
     plan = [dataclasses.replace(BY_ID[name], longest_s=4.0, num_blinks=2) for name in names]
     manifest = draw_sample(folder, processes=2, plan=plan)
-    assert [row.video_id for row in read_manifest(manifest)] == list(names)
+    rows = read_manifest(manifest)
+    assert [row.video_id for row in rows] == list(names)
+    assert [row.sha256 for row in rows] == [sha256_file(local_path(row.url, folder)) for row in rows]
     return read_truth(folder)
 
 
