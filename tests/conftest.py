@@ -31,3 +31,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real material in {folder} (set DISENTBENCH_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled sample, drawn and built whole by the command that users run; about a minute, once."""
+    from benchmark.cli import main
+
+    out = tmp_path_factory.mktemp("built") / "sample"
+    assert main(["build", "--out", str(out)]) == 0
+    return out
