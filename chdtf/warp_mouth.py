@@ -185,6 +185,7 @@ class Mouth:
         wide = float(smoothstep((opening - 0.05) / 0.2))
         tongue = smoothstep((0.25 * v + 0.75 * above + 0.02 + 0.10 * wide) / 0.07) * (0.55 + 0.35 * wide)
         layer += (self._palette.tongue - layer) * tongue[..., None]
+        layer += (self._palette.lip_line - layer) * (0.6 * np.exp(-((above / 0.016) ** 2)))[..., None]  # its inner side
         rise = -0.004 + 0.055 * float(smoothstep((opening - 0.08) / 0.2))
         lower_teeth = _teeth(u, -v, _LOWER_TEETH, rise, 0.05, pixel) * float(smoothstep((opening - 0.08) / 0.12))
         layer += (0.6 * self._palette.teeth + 0.14 * self._palette.tongue - layer) * (0.9 * lower_teeth)[..., None]

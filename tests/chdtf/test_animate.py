@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chdtf import animate
@@ -17,12 +17,14 @@ def _face(expression_seed: int = 0, strength: float = 0.0) -> np.ndarray:
     return (face * 90 + (128, 128, 0)).astype(np.float32)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 50), st.floats(0, 0.4))
 def test_the_mouth_opens_as_far_as_asked_from_any_expression(seed: int, opening: float):
     opened = animate.open_mouth(_face(seed, 0.5), opening)
     assert mouth_opening(opened[None])[0] == pytest.approx(opening, abs=0.012)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.floats(0, 0.35))
 def test_opening_the_mouth_keeps_eyes_and_mouth_corners_apart_from_a_small_pull(opening: float):
     before, after = _face(), animate.open_mouth(_face(), opening)
@@ -31,6 +33,7 @@ def test_opening_the_mouth_keeps_eyes_and_mouth_corners_apart_from_a_small_pull(
     assert np.abs(after - before)[[INNER_LIPS[0], INNER_LIPS[10]]].max() < 0.2 * opening * 90 + 0.01
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 50), st.floats(0, 1))
 def test_eyes_close_in_proportion(seed: int, closure: float):
     face = _face(seed, 0.3)
@@ -38,6 +41,7 @@ def test_eyes_close_in_proportion(seed: int, closure: float):
     assert eye_aspect_ratio(animate.close_eyes(face, closure)[None])[0] == pytest.approx(was * (1 - closure), abs=2e-3)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.tuples(*[st.floats(-0.4, 0.4)] * 3), st.tuples(*[st.floats(-20, 20)] * 2))
 def test_moving_the_head_is_rigid(angles: tuple[float, float, float], shift: tuple[float, float]):
     face = _face(3, 0.5)
