@@ -209,7 +209,7 @@ def render_terminal(rows: Sequence[ScoreRow]) -> "Table":
     table = Table(title=" · ".join(f"{dataset}, {split}" for dataset, split in groups), caption_justify="left")
     table.add_column("method", no_wrap=True)
     for metric in metrics:
-        table.add_column(Text(metric.heading), justify="right", no_wrap=True)
+        table.add_column(Text(metric.heading.replace(" ", "\n", 1)), justify="right", no_wrap=True)
     for lines in groups.values():
         for line in lines:
             cells = [_cell(metric, line.cells.get(metric.name), notes, with_interval=False) for metric in metrics]
