@@ -4,8 +4,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from chdtf.faces import INNER_LIPS, LEFT_EYE, OUTER_EYE_CORNERS, OUTER_LIPS, RIGHT_EYE
-from chdtf.warp_mesh import halves, smoothstep
-from chdtf.warp_mouth import LIP_RINGS
+from chdtf.warp.mesh import halves, smoothstep
+from chdtf.warp.mouth import LIP_RINGS
 
 _CHIN, _NOSE_BASE = 152, 2
 # Rings of lid vertices above each eye, from the contour outwards, paired with the contour's vertices between corners.

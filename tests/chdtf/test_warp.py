@@ -22,7 +22,7 @@ from chdtf.faces import (
     track_landmarks,
 )
 from chdtf.warp import FaceWarp
-from chdtf.warp_mesh import HeadMesh, head_motion
+from chdtf.warp.mesh import HeadMesh, head_motion
 
 GREEN = (0, 255, 0)
 

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from chdtf.warp_layers import Box, Plate, blend, smooth_curve, soft_line, soft_polygon
-from chdtf.warp_mesh import Motion, halves, smoothstep
+from chdtf.warp.layers import Box, Plate, blend, smooth_curve, soft_line, soft_polygon
+from chdtf.warp.mesh import Motion, halves, smoothstep
 
 
 class Eye:

@@ -10,9 +10,9 @@ import numpy as np
 
 from chdtf.faces import INNER_LIPS, LEFT_EYE, RIGHT_EYE
 from chdtf.schema import NUM_VERTICES
-from chdtf.warp_eyes import Eye
-from chdtf.warp_mesh import HeadMesh, halves, head_motion
-from chdtf.warp_mouth import Mouth, order_lips
+from chdtf.warp.eyes import Eye
+from chdtf.warp.mesh import HeadMesh, halves, head_motion
+from chdtf.warp.mouth import Mouth, order_lips
 
 _FOLD_PX = 4.0
 _OPENINGS = (RIGHT_EYE, LEFT_EYE, INNER_LIPS)

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from chdtf.faces import INNER_LIPS, OUTER_EYE_CORNERS, OUTER_LIPS
-from chdtf.warp_layers import Box, Plate, blend, smooth_curve, soft_line, soft_polygon
-from chdtf.warp_mesh import Motion, halves, smoothstep
+from chdtf.warp.layers import Box, Plate, blend, smooth_curve, soft_line, soft_polygon
+from chdtf.warp.mesh import Motion, halves, smoothstep
 
 # Sizes as shares of the distance between the outer eye corners (about 90 mm): widths of half an arch of teeth as
 # seen from the front (central incisor outwards), and how far below the closed lip line the upper teeth end.

@@ -13,7 +13,7 @@ from scipy.spatial import Delaunay
 from chdtf.faces import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, RIGID, tessellation
 from chdtf.schema import NUM_VERTICES
 from chdtf.similarity import fit_similarity
-from chdtf.warp_layers import Box
+from chdtf.warp.layers import Box
 
 _SLIVER_PX = 0.35  # triangles less high than this are slivers
 _SUBPIXEL_BITS = 5  # cv2 draws polygons at 1/32 px
