@@ -104,6 +104,16 @@ def _check_folder(out: Path, rebuild: str) -> dict[str, Any] | None:
     return found
 
 
+def _refuse_local(rows: Sequence[ManifestRow], manifest: Path) -> None:
+    """Say at once, not row by row, that local files need permission: a list may come from somebody else."""
+    local = [row.video_id for row in rows if row.url.startswith("file:")]
+    if local:
+        raise UserError(
+            f"{manifest}: {local[0]!r} and {len(local) - 1} more name files of this machine; if you trust the list, "
+            "add --allow-local (make chdtf: BUILD_FLAGS=--allow-local)"
+        )
+
+
 def _input_table(rows: Sequence[ManifestRow]) -> pa.Table:
     return table_from_rows([{**row.as_row(), "clip_id": row.video_id} for row in rows], INPUT)
 
@@ -177,6 +187,8 @@ def build(
     """
     started = time.monotonic()
     rows = with_splits(read_manifest(manifest))
+    if not allow_local:
+        _refuse_local(rows, manifest)
     found = _check_folder(out, _rebuild(manifest, out))
     stages = stages or chdtf_recipe(manifest.absolute().parent, allow_local)
     root = out.absolute()
