@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from chdtf import sample_curves, sample_draw, sample_plan
 from chdtf.faces import FaceDetector, eye_aspect_ratio, mouth_opening, track_landmarks
 from chdtf.files import sha256_file
 from chdtf.manifest import local_path, read_manifest
 from chdtf.media import frames, probe, read_waveform
-from chdtf.sample import VideoTruth, draw_sample, manifest_rows, read_truth
+from chdtf.sample import VideoTruth, curves, draw, draw_sample, manifest_rows, read_truth
+from chdtf.sample.plan import ACCEPTED, PLAN, REFUSED, SampleVideo
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BY_ID = {video.video_id: video for video in sample_plan.PLAN}
+BY_ID = {video.video_id: video for video in PLAN}
 MEASURED = ("collins_en_garden", "collins_cmn_market", "hopper_de_bakery")  # 29.97 fps; sound 3 frames late; glasses
 
 
@@ -71,7 +71,7 @@ def test_mouth_and_blinks_are_measured_back(drawn: dict[str, VideoTruth], name: 
 def test_sound_comes_after_the_lips_by_the_planted_offset(drawn: dict[str, VideoTruth], name: str):
     video, truth = BY_ID[name], drawn[name]
     sound = read_waveform(truth.path)
-    speech = read_waveform(sample_draw.load_speech(video.speeches[0]).path)
+    speech = read_waveform(draw.load_speech(video.speeches[0]).path)
     assert sound is not None
     assert speech is not None
     lag = np.argmax(np.correlate(sound, speech[:32_000], mode="valid")) / 16_000
@@ -123,18 +123,18 @@ def test_stale_videos_are_removed(tmp_path: Path):
 
 
 def test_the_plan_is_what_the_sample_promises():
-    accepted, refused = sample_plan.ACCEPTED, sample_plan.REFUSED
-    seconds = sum(sample_draw.num_frames(video) / video.fps for video in accepted)
+    accepted, refused = ACCEPTED, REFUSED
+    seconds = sum(draw.num_frames(video) / video.fps for video in accepted)
     assert 60 <= seconds <= 120
-    assert len({video.video_id for video in sample_plan.PLAN}) == len(sample_plan.PLAN)
+    assert len({video.video_id for video in PLAN}) == len(PLAN)
     languages = [video.language for video in accepted]
     assert len(set(languages)) >= 4
     assert languages.count("cmn") >= 3
     assert {video.expected for video in accepted} == {"accepted"}
     assert {video.expected for video in refused} == {"several_faces", "no_face", "silence"}
-    speakers = {(video.speaker_id, video.split) for video in sample_plan.PLAN}
+    speakers = {(video.speaker_id, video.split) for video in PLAN}
     assert len(speakers) == len({speaker for speaker, _ in speakers})
-    assert all(video.audio_offset_frames == 0 for video in sample_plan.PLAN if video.split == "test")
+    assert all(video.audio_offset_frames == 0 for video in PLAN if video.split == "test")
 
 
 def test_the_committed_manifest_is_the_drawn_one_seen_from_its_folder():
@@ -148,8 +148,8 @@ def test_the_committed_manifest_is_the_drawn_one_seen_from_its_folder():
 
 
 def test_every_recording_has_its_phonemes_and_all_are_small():
-    table = json.loads((sample_draw.SPEECH / "phonemes.json").read_text("utf-8"))
-    recordings = sorted(sample_draw.SPEECH.glob("*.ogg"))
+    table = json.loads((draw.SPEECH / "phonemes.json").read_text("utf-8"))
+    recordings = sorted(draw.SPEECH.glob("*.ogg"))
     assert [path.stem for path in recordings] == sorted(table)
     assert sum(path.stat().st_size for path in recordings) < 600_000
     for path in recordings:
@@ -160,17 +160,15 @@ def test_every_recording_has_its_phonemes_and_all_are_small():
 
 def test_mouth_and_sound_agree_best_without_a_shift():
     lags = np.arange(-8, 9)
-    for name in json.loads((sample_draw.SPEECH / "phonemes.json").read_text("utf-8")):
-        speech = sample_draw.load_speech(name)
+    for name in json.loads((draw.SPEECH / "phonemes.json").read_text("utf-8")):
+        speech = draw.load_speech(name)
         waveform = read_waveform(speech.path)
         assert waveform is not None
         count = len(waveform) // 640
         loudness = np.sqrt(np.mean(waveform[: count * 640].reshape(count, 640) ** 2, axis=1))
         middles = (np.arange(count) + 0.5) / 25
         agreement = [
-            np.corrcoef(sample_curves.mouth_curve(speech.phonemes, speech.duration_s, middles + lag / 25), loudness)[
-                0, 1
-            ]
+            np.corrcoef(curves.mouth_curve(speech.phonemes, speech.duration_s, middles + lag / 25), loudness)[0, 1]
             for lag in lags
         ]
         assert abs(lags[np.argmax(agreement)]) <= 1
@@ -180,18 +178,18 @@ def test_mouth_and_sound_agree_best_without_a_shift():
 def test_lips_meet_in_bilabials_open_in_vowels_and_rest_shut():
     sounds = [(0.0, "a"), (0.2, "m"), (0.3, "a"), (0.5, ""), (0.54, "p"), (0.58, "iː"), (0.7, "b"), (0.76, "ɑː")]
     times = np.array([-0.5, 0.1, 0.25, 0.4, 0.52, 0.9, 2.0])
-    curve = sample_curves.mouth_curve(sounds, 1.1, times)
+    curve = curves.mouth_curve(sounds, 1.1, times)
     assert curve[[0, 2, 4, 6]] == pytest.approx(0.0, abs=1e-9)
     assert (curve[[1, 3, 5]] > 0.18).all()
     for phase in np.linspace(0, 0.04, 9):  # wherever the frames fall, one shows the lips together
-        sampled = sample_curves.mouth_curve(sounds, 1.1, np.arange(0.14, 0.36, 0.04) + phase)
+        sampled = curves.mouth_curve(sounds, 1.1, np.arange(0.14, 0.36, 0.04) + phase)
         assert sampled.min() < 1e-9
 
 
-@pytest.mark.parametrize("video", sample_plan.PLAN, ids=lambda video: str(video.video_id))
-def test_blinks_are_apart_and_shut_for_two_frames(video: sample_plan.SampleVideo):
-    times = sample_draw.frame_times(video)
-    for act in sample_draw.perform(video):
+@pytest.mark.parametrize("video", PLAN, ids=lambda video: str(video.video_id))
+def test_blinks_are_apart_and_shut_for_two_frames(video: SampleVideo):
+    times = draw.frame_times(video)
+    for act in draw.perform(video):
         assert len(act.blinks) == video.num_blinks
         assert all(after.start_s - before.end_s > 0.2 for before, after in itertools.pairwise(act.blinks))
         assert all(0.25 <= blink.end_s - blink.start_s <= 0.32 for blink in act.blinks)
@@ -203,5 +201,5 @@ def test_blinks_are_apart_and_shut_for_two_frames(video: sample_plan.SampleVideo
 
 @pytest.mark.parametrize(("name", "count"), [("two_faces", 2), ("no_face", 0), ("hopper_cmn_river", 1)])
 def test_the_detector_finds_as_many_faces_as_were_drawn(name: str, count: int):
-    image = next(iter(sample_draw.images(BY_ID[name])))
+    image = next(iter(draw.images(BY_ID[name])))
     assert len(FaceDetector().detect(image)) == count == len(BY_ID[name].faces)

@@ -19,7 +19,7 @@ import numpy as np
 from chdtf.errors import DiskFullError, is_disk_full
 from chdtf.files import sha256_file, write_text
 from chdtf.manifest import ManifestRow, write_manifest
-from chdtf.sample_plan import PLAN, PUBLIC_DOMAIN, SampleVideo
+from chdtf.sample.plan import PLAN, PUBLIC_DOMAIN, SampleVideo
 from chdtf.schema import FPS
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ def _write_changed(path: Path, text: str) -> None:
 
 
 def _is_drawn(folder: Path, video: SampleVideo) -> bool:
-    from chdtf.sample_draw import fingerprint
+    from chdtf.sample.draw import fingerprint
 
     path, note = _video_path(folder, video), _truth_path(folder, video)
     if not (path.is_file() and note.is_file()):
@@ -172,7 +172,7 @@ def _remove_stale(folder: Path, plan: Sequence[SampleVideo]) -> None:
 
 
 def _draw_one(folder: Path, video: SampleVideo) -> str:
-    from chdtf.sample_draw import draw_video, fingerprint
+    from chdtf.sample.draw import draw_video, fingerprint
 
     path = _video_path(folder, video)
     try:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from chdtf.sample_canvas import Framing
+from chdtf.sample.canvas import Framing
 
 NTSC = 30_000 / 1_001
 PUBLIC_DOMAIN = "public-domain"

@@ -13,12 +13,13 @@ import numpy as np
 from chdtf import animate, warp
 from chdtf.faces import OUTER_EYE_CORNERS, detect_landmarks, vertices
 from chdtf.media import fit_length, read_waveform, write_video
-from chdtf.sample_canvas import Framing, beside, draw_canvas, empty_scene
-from chdtf.sample_curves import Blink, HeadMotion, Phoneme, head_motion, lid_curve, mouth_curve, plan_blinks
-from chdtf.sample_plan import SampleVideo
+from chdtf.sample.canvas import Framing, beside, draw_canvas, empty_scene
+from chdtf.sample.curves import Blink, HeadMotion, Phoneme, head_motion, lid_curve, mouth_curve, plan_blinks
+from chdtf.sample.plan import SampleVideo
 
-SPEECH = Path(__file__).resolve().parent / "assets" / "speech"
-_DRAWING = ("animate", "sample_canvas", "sample_curves", "sample_draw")
+_PACKAGE = Path(__file__).resolve().parents[1]
+SPEECH = _PACKAGE / "assets" / "speech"
+_DRAWING = ("animate.py", "warp/*.py", "sample/canvas.py", "sample/curves.py", "sample/draw.py")
 _ROOM_TONE = 3e-4  # rms of the noise between words; a recording is never digitally silent
 
 
@@ -145,8 +146,7 @@ def fingerprint(video: SampleVideo) -> str:
 @functools.lru_cache(maxsize=1)
 def _code_hash() -> bytes:
     """Hash of the modules that decide what a frame looks like; a change in one draws the sample again."""
-    folder = Path(__file__).parent
-    modules = [*folder.glob("warp*.py"), *(folder / f"{name}.py" for name in _DRAWING)]
+    modules = [path for pattern in _DRAWING for path in _PACKAGE.glob(pattern)]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(modules))).digest()
 
 
