@@ -146,6 +146,7 @@ def _run(
                 progress(done, len(outputs), method.name)
                 if time.monotonic() - started > method.timeout_s:
                     os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
                     return f"timed out after {method.timeout_s:g} s; see {log_file}", time.monotonic() - started
                 time.sleep(0.1)
         except BaseException:
