@@ -1,9 +1,20 @@
-"""A small face model and clips whose lips follow the loudness of their audio."""
+"""Clips whose lips follow the loudness of their audio, and one CPU thread: small networks gain nothing from more."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from chdtf.dataset import MotionClip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

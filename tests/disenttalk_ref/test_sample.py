@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from chdtf.coefficients import Coefficients, load_model
+from chdtf.faces import eye_aspect_ratio, mouth_opening
+from chdtf.media import read_waveform
 from disenttalk_ref.audio import AudioFeatures
-from disenttalk_ref.checkpoint import Checkpoint, Header, new_checkpoint, save_checkpoint
+from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, Header, load_checkpoint, new_checkpoint, save_checkpoint
 from disenttalk_ref.model import PRESETS
 from disenttalk_ref.sample import Generator, SamplerConfig, _predict, generate_coefficients
 
@@ -97,3 +99,57 @@ def test_generator_renders_a_frame_for_every_coefficient(untrained: Checkpoint, 
     frames = [np.stack(list(generator.frames(image, _speech(30), 12, seed))) for seed in (0, 0)]
     assert frames[0].shape == (12, 256, 256, 3)
     np.testing.assert_array_equal(*frames)
+
+
+@pytest.fixture(scope="module")
+def committed() -> Checkpoint:
+    return load_checkpoint()
+
+
+def _spoken(name: str) -> np.ndarray:
+    waveform = read_waveform(DEFAULT.parents[2] / "chdtf" / "assets" / "speech" / f"{name}.ogg")
+    assert waveform is not None
+    return waveform
+
+
+def _vertices(expression: np.ndarray) -> np.ndarray:
+    model = load_model("mp468")
+    return model.mean + model.displacement(expression)
+
+
+def test_the_committed_model_moves_its_mouth_in_speech_and_rests_in_silence(committed: Checkpoint):
+    speech = _spoken("en_weather")
+    half = len(speech) // 640
+    waveform = np.concatenate([speech[: half * 640], np.zeros(50 * 640, np.float32)])
+    opening = mouth_opening(_vertices(generate_coefficients(waveform, half + 50, committed)))
+    talking, resting = opening[:half], opening[half + 10 :]
+    assert float(resting.max()) < 0.08
+    assert float(resting.mean()) < 0.5 * float(talking.mean())
+    assert float(resting.std()) < 0.4 * float(talking.std())
+
+
+def test_the_committed_model_blinks_now_and_then(committed: Checkpoint):
+    """Over many seeds: 0.1-0.6 blinks a second, each under 60 % of the open eye, some nearly closed."""
+    speech = np.concatenate([_spoken("en_weather"), _spoken("cmn_market"), _spoken("en_counting")])
+    frames, blinks, lowest = len(speech) // 640, 0, []
+    for seed in range(4):
+        ratio = eye_aspect_ratio(_vertices(generate_coefficients(speech, frames, committed, SamplerConfig(seed=seed))))
+        ratio = ratio / np.median(ratio)
+        closed = ratio < 0.6
+        blinks += int((closed[1:] & ~closed[:-1]).sum())
+        lowest.append(ratio.min())
+    assert 0.1 < blinks / (4 * frames / 25) < 0.6
+    assert min(lowest) < 0.35
+
+
+def test_the_committed_model_hears_the_words(committed: Checkpoint):
+    """The same voice with other words moves the mouth otherwise, beyond what the seed does."""
+    first, second = _spoken("en_weather"), _spoken("en_garden")
+    frames = min(len(first), len(second)) // 640
+    openings = [
+        mouth_opening(_vertices(generate_coefficients(w, frames, committed, SamplerConfig(seed=seed))))
+        for w in (first, second)
+        for seed in (0, 1)
+    ]
+    correlation = np.corrcoef(openings)
+    assert min(correlation[0, 1], correlation[2, 3]) > max(correlation[:2, 2:].flatten()) + 0.2
