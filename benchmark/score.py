@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -194,6 +194,26 @@ def scores_path(out: Path, method: str) -> Path:
     return out / "scores" / f"{method}.parquet"
 
 
+def score_all(
+    jobs: Mapping[str, Iterable[ScoreItem]],
+    out: Path,
+    metrics: Sequence[MetricBase],
+    workers: int = 1,
+    progress: Progress = lambda done, total, what: None,
+    normalise: Normalise = AS_IS,
+) -> dict[str, list[ClipScore]]:
+    """Measure every clip of every method with every metric; keep what is there, write `out/scores/<method>.parquet`.
+
+    `jobs` holds the clips of each method, by its name. Clips that cannot be scored stay in the result with a reason.
+    When nothing has changed no model is loaded and no worker is started. Raises `UserError` for a clip named twice.
+    """
+    stage = Score(tuple(metrics), tuple(identity(metric) for metric in metrics), normalise)
+    chains = {method: _chains(method, list(items), out, stage) for method, items in jobs.items()}
+    stale = [chain for planned in chains.values() for chain in planned if not _is_current(chain)]
+    _, dead = run_local(stale, workers, progress) if stale else ([], [])
+    return {method: _collected(method, planned, dead, out, metrics) for method, planned in chains.items()}
+
+
 def score(
     method: str,
     items: Iterable[ScoreItem],
@@ -203,12 +223,11 @@ def score(
     progress: Progress = lambda done, total, what: None,
     normalise: Normalise = AS_IS,
 ) -> list[ClipScore]:
-    """Measure every clip of a method with every metric; keep what is there, write `out/scores/<method>.parquet`.
+    """`score_all` for one method."""
+    return score_all({method: items}, out, metrics, workers, progress, normalise)[method]
 
-    Clips that cannot be scored stay in the result with a reason. When nothing has changed no model is loaded and no
-    worker is started. Raises `UserError` for a clip named twice.
-    """
-    items = list(items)
+
+def _chains(method: str, items: Sequence[ScoreItem], out: Path, stage: Score) -> list[Chain]:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", method):
         raise UserError(f"method name {method!r}: use letters, digits, '.', '_' and '-'")
     seen: set[str] = set()
@@ -216,11 +235,12 @@ def score(
         if item.clip_id in seen:
             raise UserError(f"clip {item.clip_id!r} is to be scored twice for {method}; name each clip once")
         seen.add(item.clip_id)
-    stage = Score(tuple(metrics), tuple(identity(metric) for metric in metrics), normalise)
-    root = (out / "scores" / method).resolve()
-    chains = _plan(method, items, root, stage)
-    stale = [chain for chain in chains if not _is_current(chain)]
-    _, dead = run_local(stale, min(workers, len(stale)), progress) if stale else ([], [])
+    return _plan(method, items, (out / "scores" / method).resolve(), stage)
+
+
+def _collected(
+    method: str, chains: Sequence[Chain], dead: Sequence[Chain], out: Path, metrics: Sequence[MetricBase]
+) -> list[ClipScore]:
     rows = []
     for chain in chains:
         rows += _lost(chain, metrics) if chain in dead else rows_from_table(read_shard(chain.result))

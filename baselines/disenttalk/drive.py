@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import torch
 
 from chdtf.media import read_waveform, write_video
 from disenttalk_ref.sample import Generator
@@ -13,6 +14,9 @@ from disenttalk_ref.sample import Generator
 def main(job_file: Path) -> None:
     """Write one generated video for every item."""
     job = json.loads(job_file.read_text(encoding="utf-8"))
+    torch.set_num_threads(
+        1
+    )  # the network is small: a second thread costs more than it gives, far more on a busy machine
     generator = Generator()
     for item in job["items"]:
         image = cv2.cvtColor(cv2.imread(item["image"]), cv2.COLOR_BGR2RGB)

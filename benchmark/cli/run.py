@@ -84,11 +84,8 @@ def evaluate(
     outcome = "failed"
     try:
         items = stage_inputs(clips, results / "inputs")
-        rows: list[ScoreRow] = []
-        missing: list[str] = []
-        for method in methods:
-            record.config.setdefault("methods", {})[method.name] = method.fingerprint()
-            missing += _method_rows(method, clips, items, metrics, data.resolve().name, results, workers, rows, record)
+        missing = [line for method in methods for line in _generate(method, items, results, record)]
+        rows = _scored(methods, clips, items, metrics, data.resolve().name, results, workers)
         _tables(rows, results)
         outcome = "done" if not missing else "incomplete"
     except KeyboardInterrupt:
@@ -101,33 +98,43 @@ def evaluate(
     return 1 if missing else 0
 
 
-def _method_rows(
-    method: "Method",
+def _generate(method: "Method", items: "Sequence[Item]", results: Path, record: "RunRecord") -> list[str]:
+    """Make a method's videos; returns a line for each clip without one."""
+    from baselines.generate import generate
+
+    record.config.setdefault("methods", {})[method.name] = method.fingerprint()
+    with progress(f"Generating: {method.name}") as report:
+        made = generate(method, items, results / "generated" / method.name, report)
+    if seconds := sum(one.seconds for one in made):
+        record.details.setdefault("seconds_to_generate", {})[method.name] = round(seconds, 2)
+    return [f"{method.name}, {one.clip_id}: {one.reason}" for one in made if one.reason]
+
+
+def _scored(
+    methods: "Sequence[Method]",
     clips: "Sequence[Clip]",
     items: "Sequence[Item]",
     metrics: "Sequence[MetricBase]",
     dataset: str,
     results: Path,
     workers: int,
-    rows: "list[ScoreRow]",
-    record: "RunRecord",
-) -> list[str]:
-    """Generate and score one method, append its rows; returns a line for each clip without a video."""
-    from baselines.generate import generate
-    from benchmark.score import score
+) -> "list[ScoreRow]":
+    """Score all methods' videos, in one pool of workers."""
+    from benchmark.score import score_all
     from benchmark.summary import summarise
 
-    with progress(f"Generating: {method.name}") as report:
-        made = generate(method, items, results / "generated" / method.name, report)
-    seconds = sum(one.seconds for one in made)
-    if seconds:
-        record.details[f"seconds to generate {method.name}"] = round(seconds, 2)
-    to_score = [_score_item(method, clip, item, results) for clip, item in zip(clips, items, strict=True)]
-    with progress(f"Scoring: {method.name}") as report:
-        scores = score(method.name, to_score, results, metrics, workers, report)
+    jobs = {
+        method.name: [_score_item(method, clip, item, results) for clip, item in zip(clips, items, strict=True)]
+        for method in methods
+    }
+    with progress("Scoring") as report:
+        scores = score_all(jobs, results, metrics, workers, report)
     # the run id stays out of the tables: the same inputs give the same bytes; runs/ tells which run made them
-    rows += summarise(scores, metrics, dataset, run_id="", kind=_KINDS[method.role])
-    return [f"{method.name}, {one.clip_id}: {one.reason}" for one in made if one.reason]
+    return [
+        row
+        for method in methods
+        for row in summarise(scores[method.name], metrics, dataset, run_id="", kind=_KINDS[method.role])
+    ]
 
 
 def _score_item(method: "Method", clip: "Clip", item: "Item", results: Path) -> "ScoreItem":
