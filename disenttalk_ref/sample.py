@@ -22,7 +22,7 @@ class SamplerConfig:
     seed: int = 0
     steps: int = 10  # DDIM steps
     guidance: float = 1.2  # s of Eq. 9
-    temperature_eye: float = 1.0  # factor of the starting noise, by region
+    temperature_eye: float = 1.1  # factor of the starting noise, by region
     temperature_lip: float = 0.3
     temperature_global: float = 0.5
 
