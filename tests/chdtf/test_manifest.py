@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -216,7 +217,7 @@ def test_files_that_are_no_manifest_are_told_apart(tmp_path: Path):
         b"PAR1....": "is a Parquet file",
         HEADER.encode() + b'\n"a"b,c': "not CSV",
         HEADER.encode() + b'\n"a,b': "not CSV",
-        b"\x00\x00\x00 ftypisom": "unknown column",
+        b"\x00\x00\x00 ftypisom": "not CSV" if sys.version_info < (3, 11) else "unknown column",
     }.items():
         path.write_bytes(content)
         assert words in mistake(path), content
