@@ -2,6 +2,9 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from benchmark.cli._console import counted, progress, say
 from chdtf.errors import Reject, UserError
@@ -17,7 +20,7 @@ class Command:
     """Speech: any audio or video file."""
     out: Path = Path("generated.mp4")
     """Where to write the video."""
-    checkpoint: Path | None = None
+    checkpoint: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A trained checkpoint. Default: the committed one."""
     seed: int = 0
     """Seed of the noise that sampling starts from."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from benchmark.cli._console import progress, say
+from chdtf.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +19,10 @@ class Command:
 
     def run(self) -> int:
         """Fetch what is not there."""
-        from chdtf.weights import fetch, get_weights
+        from chdtf.weights import WEIGHTS, fetch, get_weights
+
+        if not self.name:
+            raise UserError(f"name what to fetch: {', '.join(WEIGHTS)}")
 
         for name in self.name:
             get_weights(name)  # all names are checked before anything is downloaded
