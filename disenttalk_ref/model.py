@@ -51,7 +51,7 @@ class ModelConfig:
 
 PRESETS = {
     "tiny": ModelConfig(
-        eye_latent=5, lip_latent=8, global_latent=12, eye_width=16, lip_width=48, global_width=16, blocks=3
+        eye_latent=8, lip_latent=8, global_latent=12, eye_width=32, lip_width=48, global_width=16, blocks=3
     ),
     "paper": ModelConfig(eye_width=128, lip_width=256, global_width=128, blocks=8, heads=8),
 }
