@@ -20,9 +20,9 @@ class SamplerConfig:
     """How to sample. Frame rate and sizes are those of the dataset: 25 fps, 16 kHz."""
 
     seed: int = 0
-    steps: int = 10  # DDIM steps
+    steps: int = 12  # DDIM steps
     guidance: float = 1.2  # s of Eq. 9
-    temperature_eye: float = 1.1  # factor of the starting noise, by region
+    temperature_eye: float = 1.0  # factor of the starting noise, by region
     temperature_lip: float = 0.3
     temperature_global: float = 0.5
 
