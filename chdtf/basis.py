@@ -8,19 +8,18 @@ mirror image, so that the mean is symmetric and each dimension moves both sides 
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.linalg import eigh
 
-from chdtf.columns import rows_from_table
+from chdtf.clip import read_clips
 from chdtf.errors import UserError
 from chdtf.face_model import DEFAULT_MODEL, FaceModel, load_model
 from chdtf.face_regions import alignment_weights, fit_weights, mirror_map, region_weights
 from chdtf.faces import OUTER_EYE_CORNERS
-from chdtf.schema import NUM_EXPRESSION, NUM_LANDMARKS, NUM_VERTICES
-from chdtf.shards import read_shard
+from chdtf.schema import NUM_EXPRESSION, NUM_VERTICES
 from chdtf.similarity import fit_similarity
 
 log = logging.getLogger(__name__)
@@ -97,18 +96,7 @@ def basis_from_datasets(roots: Sequence[Path], settings: BasisSettings | None = 
 
     Raises `UserError` if a root holds no such table, or the clips are too few.
     """
-    return compute_basis([track for root in roots for track in dataset_tracks(root)], settings)
-
-
-def dataset_tracks(root: Path) -> Iterator[np.ndarray]:
-    """Landmark tracks (T, 478, 3) of a published dataset, in the order of its shards."""
-    shards = sorted((root / "coeffs").glob("*.parquet"))
-    if not shards:
-        raise UserError(f"{root}: no coeffs/*.parquet here; give the folder of a published dataset")
-    for shard in shards:
-        for row in rows_from_table(read_shard(shard, ["landmarks"])):
-            if row["landmarks"] is not None:
-                yield row["landmarks"].reshape(-1, NUM_LANDMARKS, 3)
+    return compute_basis([clip.landmarks() for root in roots for clip in read_clips(root)], settings)
 
 
 def explained_variance(model: FaceModel, tracks: Sequence[np.ndarray], dims: Sequence[int]) -> list[float]:

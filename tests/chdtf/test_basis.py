@@ -1,18 +1,13 @@
-from pathlib import Path
-
 import numpy as np
-import pyarrow as pa
 import pytest
 from scipy.spatial.transform import Rotation
 
-from chdtf.basis import BasisSettings, compute_basis, dataset_tracks, explained_variance
+from chdtf.basis import BasisSettings, compute_basis, explained_variance
 from chdtf.coefficients import fit_clip, fit_error_px, landmarks_of
-from chdtf.columns import table_from_rows
 from chdtf.errors import UserError
 from chdtf.face_model import FaceModel, load_model
 from chdtf.faces import mouth_opening
-from chdtf.schema import NUM_LANDMARKS, frames_of
-from chdtf.shards import write_shard
+from chdtf.schema import NUM_LANDMARKS
 
 
 def drawn_tracks(model: FaceModel, clips: int, frames: int, seed: int, yaw_deg: float = 0.0) -> list[np.ndarray]:
@@ -90,17 +85,6 @@ def test_too_little_footage_is_refused(tracks: list[np.ndarray]):
         compute_basis(tracks[:1])
     with pytest.raises(UserError, match="0 usable clips with 0 frames"):
         compute_basis([np.full((5, NUM_LANDMARKS, 3), np.nan)])
-
-
-def test_tracks_are_read_from_a_published_dataset(tmp_path: Path, tracks: list[np.ndarray]):
-    schema = pa.schema([pa.field("clip_id", pa.string()), pa.field("landmarks", frames_of(NUM_LANDMARKS * 3))])
-    rows = [{"clip_id": str(i), "landmarks": track.reshape(len(track), -1)} for i, track in enumerate(tracks[:3])]
-    write_shard(table_from_rows([*rows, {"clip_id": "none"}], schema), tmp_path / "coeffs/train-00000.parquet", "f")
-    found = list(dataset_tracks(tmp_path))
-    assert len(found) == 3
-    np.testing.assert_array_equal(found[1], tracks[1])
-    with pytest.raises(UserError, match="give the folder of a published dataset"):
-        list(dataset_tracks(tmp_path / "coeffs"))
 
 
 def test_the_first_dimension_of_the_bundled_model_opens_the_mouth(truth: FaceModel):
