@@ -150,7 +150,9 @@ def test_interrupted_and_continued_equals_uninterrupted(sample_dataset: Path, tm
     text = (sample_dataset / "manifest.csv").read_text().splitlines()
     rows = [text[0], *(line for line in text if line.startswith(("hopper_en", "two_faces")))]
     manifest.write_text("\n".join(line.replace("file:", f"file:{sample_dataset}/") for line in rows) + "\n")
-    code = "import sys; from benchmark.cli import main; sys.exit(main())"
+    code = "import signal, sys; from benchmark.cli import main; "
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a parent in the background leaves it ignored
+    code += "sys.exit(main())"
     outs = [tmp_path / name for name in ("whole", "stopped")]
     command = [sys.executable, "-c", code, "build", "--manifest", str(manifest), "--allow-local", "--out"]
     subprocess.run([*command, str(outs[0])], check=True, capture_output=True)

@@ -90,7 +90,8 @@ def test_an_error_in_a_worker_reaches_the_caller(toys: Any, tmp_path: Path) -> N
 
 
 RUN = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
 sys.path[:0] = [sys.argv[1]]
 import toy_stages
 from pathlib import Path
