@@ -89,6 +89,7 @@ def generate(method: Method, items: Sequence[Item], folder: Path, progress: Prog
     todo = [item for item in items if not _is_made(outputs[item.clip_id], wanted[item.clip_id])]
     for item in todo:
         outputs[item.clip_id].unlink(missing_ok=True)
+        outputs[item.clip_id].with_suffix(".error").unlink(missing_ok=True)
     trouble, seconds = _run(method, todo, outputs, folder, progress) if todo else ("", 0.0)
     results = []
     share = seconds / len(todo) if todo else 0.0
@@ -104,6 +105,9 @@ def generate(method: Method, items: Sequence[Item], folder: Path, progress: Prog
 
 
 def _verify(output: Path, trouble: str) -> str | None:
+    said = output.with_suffix(".error")
+    if said.exists():
+        return f"refused: {' '.join(said.read_text(encoding='utf-8', errors='replace').split())[:500]}"
     if not output.exists():
         return f"no_output: {trouble or 'the method ended well and wrote nothing'}"
     try:

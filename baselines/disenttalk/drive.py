@@ -3,28 +3,37 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
 
+from chdtf.errors import UserError
 from chdtf.media import read_waveform, write_video
 from disenttalk_ref.sample import Generator
 
 
 def main(job_file: Path) -> None:
-    """Write one generated video for every item."""
+    """Write one generated video for every item; an image that shows no face costs its own clip."""
     job = json.loads(job_file.read_text(encoding="utf-8"))
     torch.set_num_threads(
         1
     )  # the network is small: a second thread costs more than it gives, far more on a busy machine
     generator = Generator()
     for item in job["items"]:
-        image = cv2.cvtColor(cv2.imread(item["image"]), cv2.COLOR_BGR2RGB)
-        waveform = read_waveform(Path(item["audio"]))
-        if waveform is None:
-            raise ValueError(f"{item['audio']}: no sound")
-        frames = generator.frames(image, waveform, item["num_frames"], item["seed"])
-        write_video(Path(item["output"]), frames, waveform, metadata={"comment": "synthetic: DisentTalk reference"})
+        try:
+            _speak(generator, item)
+        except UserError as error:
+            Path(item["output"]).with_suffix(".error").write_text(str(error), encoding="utf-8")
+
+
+def _speak(generator: Generator, item: dict[str, Any]) -> None:
+    image = cv2.cvtColor(cv2.imread(item["image"]), cv2.COLOR_BGR2RGB)
+    waveform = read_waveform(Path(item["audio"]))
+    if waveform is None:
+        raise UserError(f"{item['audio']}: no sound")
+    frames = generator.frames(image, waveform, item["num_frames"], item["seed"])
+    write_video(Path(item["output"]), frames, waveform, metadata={"comment": "synthetic: DisentTalk reference"})
 
 
 if __name__ == "__main__":

@@ -105,6 +105,13 @@ sys.exit(3)
     assert "unreadable" in bad.reason
 
 
+def test_the_reference_model_refuses_a_picture_without_a_face_and_goes_on(tmp_path: Path, items: list[Item]) -> None:
+    """Noise shows no face: each clip gets the reason, and the process is not what failed."""
+    for made in generate(load_method("disenttalk"), items, tmp_path / "out", quiet):
+        assert made.path is None
+        assert str(made.reason).startswith("refused: no face found")
+
+
 def test_a_hung_method_is_stopped_with_its_children(
     tmp_path: Path, items: list[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
