@@ -61,6 +61,9 @@ def test_unknown_names_come_with_the_nearest(sample_dataset: Path, capsys: pytes
     data = ["--data", str(sample_dataset)]
     assert "did you mean disenttalk" in refused(capsys, ["run", "--method", "disentalk", *data])
     assert re.search(r"'cpdb'.*cpbd", refused(capsys, ["run", "--method", "still", "--metric", "cpdb", *data]))
+    assert re.search(
+        r"'val'; it has .*train \(8 clips\)", refused(capsys, ["run", "--method", "still", "--split", "val", *data])
+    )
     assert re.search(r"'biuld'.*build", refused(capsys, ["biuld"]))
     assert re.search(r"syncnet_v2", refused(capsys, ["weights", "fetch", "syncnet"]))
 

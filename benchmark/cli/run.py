@@ -1,5 +1,6 @@
 """Generate a dataset's clips with methods, score them beside ground truth and controls, write the leaderboard."""
 
+import collections
 import dataclasses
 import os
 import sys
@@ -66,7 +67,9 @@ def _clips(data: Path, split: str) -> "list[Clip]":
         raise UserError(f"no dataset at {data}; build it with: {how}")
     clips = read_clips(data, split)
     if not clips:
-        raise UserError(f"{data}: no clips in split {split!r}; the dataset card tells the splits it has")
+        there = collections.Counter(clip.split for clip in read_clips(data))
+        splits = ", ".join(f"{name} ({count} clips)" for name, count in there.items()) or "none, it is empty"
+        raise UserError(f"{data}: no clips in split {split!r}; it has {splits}: choose with --split")
     return clips
 
 
