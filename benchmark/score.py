@@ -127,9 +127,9 @@ def _measure(
     except Exception as error:
         if isinstance(error, UserError) or is_disk_full(error):
             raise
-        log.exception("metric %s failed", metric.name)
         # `error` makes the next run try this clip again
         said = f"failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        log.error("metric %s %s", metric.name, said, exc_info=log.isEnabledFor(logging.INFO))
         return {"reason": said, "error": f"{metric.name}: {said}"}
     width = values.shape[1] if values.ndim == 2 else 0
     return {"value": value, "values": values, "values_width": width, "details": json.dumps(metric.details(values))}

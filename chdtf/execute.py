@@ -60,22 +60,26 @@ def chain_is_complete(chain: Chain) -> bool:
     return all(is_complete(stage, chain.path(step), chain.path(step + 1)) for step, stage in steps)
 
 
-def _start_worker() -> None:
+def _start_worker(log_level: int) -> None:
     """Leave Ctrl-C to the parent, which stops the workers; and keep native libraries off the user's terminal.
 
-    Python's own stderr (logging, tracebacks) stays.
+    Python's own stderr stays; the worker logs as much as the parent does.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     os.close(null)
+    logging.basicConfig(level=log_level, format="%(levelname)s %(name)s: %(message)s")
 
 
 def _pool(workers: int) -> concurrent.futures.ProcessPoolExecutor:
     # spawn: MediaPipe and torch hold threads that do not survive a fork
     context = multiprocessing.get_context("spawn")
-    return concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    level = logging.getLogger().getEffectiveLevel()
+    return concurrent.futures.ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(level,)
+    )
 
 
 def _run_pool(chains: Sequence[Chain], workers: int) -> Iterator[tuple[Chain, list[ShardReport] | None]]:

@@ -182,8 +182,10 @@ def _apply_row(stage: Stage, row: Row, model: Callable[[], Any], workspace: Work
             raise
         if is_disk_full(error):
             raise DiskFullError(f"{workspace.root}: no space left; free some and run the same command again") from error
-        log.exception("stage %s failed on %s", stage.name, row["clip_id"])
-        return [{**row, "error": f"{stage.name}: {type(error).__name__}: {error}"}]
+        said = f"{stage.name}: {type(error).__name__}: {error}"
+        # the traceback with --debug only: the row carries the error, and the next run tries it again
+        log.error("%s: stage %s", row["clip_id"], said, exc_info=log.isEnabledFor(logging.INFO))
+        return [{**row, "error": said}]
 
 
 def is_complete(stage: Stage, source: Path, target: Path) -> bool:

@@ -90,13 +90,14 @@ def test_an_error_in_a_worker_reaches_the_caller(toys: Any, tmp_path: Path) -> N
 
 
 RUN = """
-import signal, sys
+import logging, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
 sys.path[:0] = [sys.argv[1]]
 import toy_stages
 from pathlib import Path
 from chdtf.execute import Chain, run_chain, run_local
 if __name__ == "__main__":
+    logging.basicConfig(level=sys.argv[4])
     root = Path(sys.argv[2])
     kinds = (toy_stages.Add, toy_stages.Split, toy_stages.Again)
     stages = tuple(kind(folder=str(root), pause_s=0.05) for kind in kinds)
@@ -113,7 +114,7 @@ def test_a_stopped_run_continues_to_the_same_end(toys: Any, tmp_path: Path, work
     for chain in make_chains(toys, whole):
         run_chain(chain)
     wanted = files(whole)
-    command = [sys.executable, str(script), str(Path(__file__).parent), str(root), str(workers)]
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(root), str(workers), "WARNING"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
         while not 4 <= len(files(root)) < len(wanted):
             assert process.poll() is None, "it ended before it could be stopped"
@@ -129,3 +130,19 @@ def test_a_stopped_run_continues_to_the_same_end(toys: Any, tmp_path: Path, work
     run_local(make_chains(toys, root), 1, Watcher())
     assert files(root) == wanted
     assert not list(root.rglob(".tmp-*")) or stop == signal.SIGKILL
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("level", "shown"), [("WARNING", False), ("INFO", True)])
+def test_the_traceback_of_a_row_is_shown_only_to_who_debugs(
+    toys: Any, tmp_path: Path, workers: int, level: str, shown: bool
+) -> None:
+    """A bug that a row meets is one line on stderr; its traceback comes with --debug, which logs at INFO."""
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    make_chains(toys, tmp_path)
+    (tmp_path / "add-v1b").write_text("bug")
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path), str(workers), level]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "v1b: stage add: ZeroDivisionError: planted" in done.stderr
+    assert ("Traceback" in done.stderr) == shown
