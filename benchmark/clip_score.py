@@ -23,6 +23,7 @@ ITEMS = pa.schema(
             for role in ("generated", "reference", "audio")
             for suffix in ("", "_sha256")
         ),  # paths relative to the output folder, and hashes; null where there is no such file
+        pa.field("problem", pa.string()),  # why the method made no video; null when it did
         *OUTCOME,
     ]
 )
@@ -46,7 +47,10 @@ SCORES = pa.schema(
 
 @dataclasses.dataclass(frozen=True)
 class ScoreItem:
-    """One clip to score. `audio` is the sound that drove the method; without it the video's own track is used."""
+    """One clip to score. `audio` is the sound that drove the method; without it the video's own track is used.
+
+    `problem` says why there is no generated video: it becomes the reason of every null.
+    """
 
     clip_id: str
     speaker_id: str
@@ -55,6 +59,7 @@ class ScoreItem:
     generated: Path
     reference: Path | None = None
     audio: Path | None = None
+    problem: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -73,6 +73,8 @@ class Score:
             yield out | _measure(metric, generated, reference, problem, model[metric.name])
 
     def _footage(self, row: Row, root: Path) -> tuple[Footage | None, Footage | None, Unscored | None]:
+        if row["problem"]:
+            return None, None, Unscored(row["problem"])
         audio = root / row["audio"] if row["audio"] else None
         try:
             generated = self.normalise.footage(root / row["generated"], audio)
@@ -158,7 +160,7 @@ def identity(metric: MetricBase) -> str:
 
 def _row(method: str, item: ScoreItem, out: Path) -> Row:
     row: Row = {"clip_id": item.clip_id, "video_id": item.clip_id, "method": method}
-    row |= {"speaker_id": item.speaker_id, "language": item.language, "split": item.split}
+    row |= {"speaker_id": item.speaker_id, "language": item.language, "split": item.split, "problem": item.problem}
     for role, path in (("generated", item.generated), ("reference", item.reference), ("audio", item.audio)):
         if path is not None:
             row[role] = Path(os.path.relpath(path, out)).as_posix()

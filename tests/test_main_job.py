@@ -3,12 +3,14 @@
 import csv
 import math
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from baselines.method import FOLDER
 from benchmark.cli import main
 
 pytestmark = pytest.mark.slow
@@ -90,3 +92,26 @@ def test_a_second_run_redoes_nothing(sample_dataset: Path, results: Path, monkey
     assert state() == before
     assert (results / "leaderboard.csv").read_bytes() == csv_before
     assert time.monotonic() - started < 20 * (1 + os.getloadavg()[0])
+
+
+def test_a_method_that_fails_is_a_row_of_nulls_with_its_reason(
+    sample_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It crashes after its first clip: that one is scored, the others say why, and the status is 1."""
+    methods = tmp_path / "methods"
+    shutil.copytree(FOLDER, methods, ignore=shutil.ignore_patterns("__pycache__", "*.py[co]"))
+    (methods / "odd").mkdir()
+    (methods / "odd" / "method.toml").write_text(
+        (FOLDER / "gt" / "method.toml").read_text().replace("reference", "method")
+    )
+    code = "import json, shutil, sys; item = json.load(open(sys.argv[1]))['items'][0]; "
+    (methods / "odd" / "drive.py").write_text(code + "shutil.copyfile(item['video'], item['output']); sys.exit(3)")
+    monkeypatch.setattr("baselines.method.FOLDER", methods)
+    results = tmp_path / "results"
+    command = ["run", "--method", "odd", "--data", str(sample_dataset), "--results", str(results), "--metric", "psnr"]
+    assert main(command) == 1
+    assert "not generated: odd, hopper_" in capsys.readouterr().out
+    with (results / "leaderboard.csv").open(encoding="utf-8") as stream:
+        row = {row["method"]: row for row in csv.DictReader(stream)}["odd"]
+    assert (row["psnr_scored"], row["psnr_expected"]) == ("1", "4")
+    assert "no_output: exit status 3" in row["psnr_reasons"]

@@ -87,8 +87,9 @@ def evaluate(
     outcome = "failed"
     try:
         items = stage_inputs(clips, results / "inputs")
-        missing = [line for method in methods for line in _generate(method, items, results, record)]
-        rows = _scored(methods, clips, items, metrics, data.resolve().name, results, workers)
+        problems = {method.name: _generate(method, items, results, record) for method in methods}
+        missing = [f"{method}, {clip}: {why}" for method, found in problems.items() for clip, why in found.items()]
+        rows = _scored(methods, clips, items, problems, metrics, data.resolve().name, results, workers)
         _tables(rows, results)
         outcome = "done" if not missing else "incomplete"
     except KeyboardInterrupt:
@@ -101,8 +102,8 @@ def evaluate(
     return 1 if missing else 0
 
 
-def _generate(method: "Method", items: "Sequence[Item]", results: Path, record: "RunRecord") -> list[str]:
-    """Make a method's videos; returns a line for each clip without one."""
+def _generate(method: "Method", items: "Sequence[Item]", results: Path, record: "RunRecord") -> dict[str, str]:
+    """Make a method's videos; returns the reason for each clip without one."""
     from baselines.generate import generate
 
     record.config.setdefault("methods", {})[method.name] = method.fingerprint()
@@ -110,13 +111,14 @@ def _generate(method: "Method", items: "Sequence[Item]", results: Path, record: 
         made = generate(method, items, results / "generated" / method.name, report)
     if seconds := sum(one.seconds for one in made):
         record.details.setdefault("seconds_to_generate", {})[method.name] = round(seconds, 2)
-    return [f"{method.name}, {one.clip_id}: {one.reason}" for one in made if one.reason]
+    return {one.clip_id: one.reason for one in made if one.reason}
 
 
 def _scored(
     methods: "Sequence[Method]",
     clips: "Sequence[Clip]",
     items: "Sequence[Item]",
+    problems: dict[str, dict[str, str]],
     metrics: "Sequence[MetricBase]",
     dataset: str,
     results: Path,
@@ -127,7 +129,10 @@ def _scored(
     from benchmark.summary import summarise
 
     jobs = {
-        method.name: [_score_item(method, clip, item, results) for clip, item in zip(clips, items, strict=True)]
+        method.name: [
+            _score_item(method, clip, item, problems[method.name].get(clip.clip_id), results)
+            for clip, item in zip(clips, items, strict=True)
+        ]
         for method in methods
     }
     with progress("Scoring") as report:
@@ -140,7 +145,7 @@ def _scored(
     ]
 
 
-def _score_item(method: "Method", clip: "Clip", item: "Item", results: Path) -> "ScoreItem":
+def _score_item(method: "Method", clip: "Clip", item: "Item", problem: str | None, results: Path) -> "ScoreItem":
     from benchmark.clip_score import ScoreItem
 
     return ScoreItem(
@@ -151,6 +156,7 @@ def _score_item(method: "Method", clip: "Clip", item: "Item", results: Path) -> 
         generated=results / "generated" / method.name / f"{clip.clip_id}.mp4",
         reference=item.video,
         audio=None if method.audio == "own" else item.audio,
+        problem=problem,
     )
 
 
