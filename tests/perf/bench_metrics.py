@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ def best_of(work: Callable[[], object], repeats: int = 3) -> float:
 def main() -> None:
     """Print milliseconds per frame."""
     given = [Path(name) for name in sys.argv[1:]]
-    path = given[0] if given else Path("/tmp/bench_metrics.mp4")
+    path = given[0] if given else Path(tempfile.gettempdir()) / "bench_metrics.mp4"
     if not given:
         frames = sample()
         media.write_video(path, frames, np.random.default_rng(0).uniform(-0.2, 0.2, 640 * len(frames)))
