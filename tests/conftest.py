@@ -1,7 +1,9 @@
 """Fixtures shared by all tests. Nothing here or below reaches beyond the loopback interface."""
 
+import importlib
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,22 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real material in {folder} (set DISENTBENCH_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def hand() -> Iterator[Any]:
+    """The module `handmade`: finished rows made by hand."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent))
+        yield importlib.import_module("handmade")
+
+
+@pytest.fixture(scope="module")
+def dataset(hand: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small dataset, published from rows made by hand."""
+    root = tmp_path_factory.mktemp("dataset")
+    hand.publish_small(root)
+    return root
 
 
 @pytest.fixture(scope="session")

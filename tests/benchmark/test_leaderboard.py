@@ -111,7 +111,7 @@ def test_terminal_table_says_the_same(rows: list[ScoreRow]):
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(render_terminal(rows))
     text = " ".join(console.export_text().split())  # a caption is folded at the table's width
-    for expected in ("LSE-C", "LMD", "[px] ↓", "null [1]", "inf [2]", "still_image (control)", FETCH):
+    for expected in ("LSE-C", "LMD", "┃ ↑ ┃ [px] ↓ ┃", "null [1]", "inf [2]", "still_image (control)", FETCH):
         assert expected in text
 
 

@@ -1,6 +1,5 @@
 """Clip: what was published is what is read, no more than asked for, and damage is named."""
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,6 @@ from chdtf import clip as clip_module
 from chdtf.clip import read_clips
 from chdtf.errors import UserError
 from chdtf.media import read_waveform
-
-
-@pytest.fixture(scope="module")
-def hand() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent.parent))
-        yield importlib.import_module("handmade")
-
-
-@pytest.fixture(scope="module")
-def dataset(hand: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("dataset")
-    hand.publish_small(root)
-    return root
 
 
 def test_splits_in_order(dataset: Path) -> None:

@@ -234,6 +234,7 @@ def test_hard_inputs_end_with_their_own_reason(shared: Path, tmp_path: Path) -> 
     }
 
 
+PLAIN_VIEWS = ("grid_bbaf2n", "merkel_15", "mead_w040", "obama_540p")
 CLIPS_REFUSED = {
     "liveportrait_d9": "silence",  # acted without sound, -60 dBFS
     "lrs3_profile": "face_too_small",  # a speaker on a far stage, 34 px
@@ -252,3 +253,6 @@ def test_real_clips_are_accepted_or_refused_with_a_reason_that_a_person_shares(s
     for clip in read_clips(tmp_path / "out"):
         assert clip.scores()["face_found_share"] > 0.95, clip.clip_id
         assert clip.scores()["fit_error_px"] < 0.5, clip.clip_id
+        if clip.video_id in PLAIN_VIEWS:
+            assert clip.scores()["face_found_share"] == 1, clip.clip_id
+            assert 110 < clip.scores()["face_size_px"] < 190, clip.clip_id

@@ -1,7 +1,6 @@
 """Publish: every row is in one of the tables, with its contents, and the same rows give the same bytes."""
 
 import errno
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,6 @@ from chdtf.files import sha256_file
 from pipelines import publish as publish_module
 from pipelines import tables
 from pipelines.publish import is_published, publication_fingerprint, publish
-
-
-@pytest.fixture(scope="module")
-def hand() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent.parent))
-        yield importlib.import_module("handmade")
-
-
-@pytest.fixture(scope="module")
-def dataset(hand: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("dataset")
-    hand.publish_small(root)
-    return root
 
 
 def contents(root: Path) -> dict[str, bytes]:
