@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -35,6 +35,9 @@ class Workspace:
     root: Path
     stage: str
     fingerprint: str
+    # what an earlier stage of the same chain left in memory for a later one, such as decoded frames; never relied on:
+    # a stage that does not find it works it out again, to the same result
+    scratch: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     def file(self, name: str, suffix: str) -> Path:
         """Path for a file that belongs to the clip or video `name`; its folder exists."""
@@ -152,6 +155,17 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     shard_metadata(path)
     try:
         return pq.read_table(path, columns=list(columns) if columns else None, page_checksum_verification=True)
+    except _UNREADABLE as error:
+        raise UserError(f"{path}: corrupt shard ({_first_line(error)}); {_rebuild(path)}") from error
+
+
+def iter_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Rows of a shard one after another, holding one row group at a time. Raises as `read_shard` does."""
+    shard_metadata(path)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(batch_size=16, columns=list(columns) if columns else None):
+                yield from rows_from_table(pa.Table.from_batches([batch]))
     except _UNREADABLE as error:
         raise UserError(f"{path}: corrupt shard ({_first_line(error)}); {_rebuild(path)}") from error
 
