@@ -1,23 +1,27 @@
-"""Probe, decode, resample and encode, through PyAV, which carries FFmpeg's libraries: no system package is needed."""
+"""Probe and decode, through PyAV, which carries FFmpeg's libraries: no system package is needed.
 
+What is written is in `chdtf.encode`.
+"""
+
+import contextlib
 import dataclasses
-import fractions
 import io
-import itertools
-import logging
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
+from chdtf.encode import encode_audio, replace_audio, write_video
 from chdtf.errors import Reject, is_disk_full
-from chdtf.files import atomic_path
 from chdtf.schema import FPS, SAMPLE_RATE_HZ
+from chdtf.timing import ConstantRate
 
-log = logging.getLogger(__name__)
+__all__ = ["encode_audio", "replace_audio", "write_video"]  # as well as all that is defined here
 
 
 class UnreadableError(Reject):
@@ -76,30 +80,65 @@ def probe(path: Path) -> MediaInfo:
         raise UnreadableError(path, error) from error
 
 
-def _rgb(frame: av.VideoFrame, size: tuple[int, int] | None) -> np.ndarray:
+def _rgb(frame: av.VideoFrame, size: tuple[int, int] | None, reformatter: VideoReformatter) -> np.ndarray:
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     if size and turns % 2:
         size = (size[1], size[0])
     width, height = size or (frame.width, frame.height)
-    image: np.ndarray = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+    image: np.ndarray = reformatter.reformat(
+        frame, format="rgb24", width=width, height=height, interpolation="AREA"
+    ).to_ndarray()
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
-def _decoded(path: Path | io.BytesIO, start_s: float, end_s: float | None) -> Iterator[tuple[float, Any]]:
-    """(time_s, frame) of the first video stream, beginning with the frame shown at `start_s`."""
+@contextlib.contextmanager
+def refusing(path: Path | io.BytesIO) -> Iterator[None]:
+    """Turn FFmpeg's errors about a file into `UnreadableError`, except that of a full disk."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        if is_disk_full(error):
+            raise
+        raise UnreadableError(path, error) from error
+
+
+_SEEK_MARGINS_S = (0.5, 4.0, 30.0)  # before the wanted frame; a keyframe may need some frames to settle
+
+
+def decode(path: Path | io.BytesIO, start_s: float = 0.0, end_s: float | None = None) -> Iterator[tuple[float, Any]]:
+    """Every decoded frame of the first video stream in order: (time_s, `av.VideoFrame`), rotation not applied.
+
+    Times count from the stream's first frame. The first is the one shown at `start_s`, the last the first one at or
+    after `end_s`, so that it is known how long each one in between lasts. Memory does not grow with the length. Raises
+    FFmpeg's errors; wrap in `refusing`.
+    """
+    for margin_s in (*_SEEK_MARGINS_S, None):
+        if margin_s is None or start_s > 2 * margin_s:
+            found = _decode_from(path, start_s, end_s, margin_s)
+            first = next(found, None)
+            if first is not None and (margin_s is None or first[0] <= start_s + 1e-6):
+                yield first
+                yield from found
+                return
+            found.close()
+
+
+def _decode_from(
+    path: Path | io.BytesIO, start_s: float, end_s: float | None, margin_s: float | None
+) -> Generator[tuple[float, Any], None, None]:
     with av.open(_source(path)) as container:
+        if not container.streams.video:
+            raise UnreadableError(path, "no video stream")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         origin = float((stream.start_time or 0) * (stream.time_base or 0))
-        if start_s > 1:
-            container.seek(int((origin + start_s - 0.5) / stream.time_base), stream=stream)
+        if margin_s is not None:
+            container.seek(int((origin + start_s - margin_s) / stream.time_base), stream=stream)
         previous: tuple[float, av.VideoFrame] | None = None
         for frame in container.decode(stream):
             if frame.pts is None:
                 continue
             time_s = float(frame.pts * stream.time_base) - origin
-            if end_s is not None and time_s >= end_s:
-                break
             if time_s <= start_s:
                 previous = (time_s, frame)
                 continue
@@ -107,6 +146,8 @@ def _decoded(path: Path | io.BytesIO, start_s: float, end_s: float | None) -> It
                 yield previous
                 previous = None
             yield time_s, frame
+            if end_s is not None and time_s >= end_s:
+                return
         if previous is not None:
             yield previous
 
@@ -129,33 +170,28 @@ def frames(
     """Frames at a constant rate, by timestamps: output k shows what the source shows at `start_s + k / fps`.
 
     Yields uint8 (H, W, 3) RGB, the size of the source or scaled down to `longest_side_px`; rotation in the metadata is
-    applied. Sources at `fps` pass through one to one. Raises `UnreadableError`.
+    applied. Sources at `fps` pass through one to one; `ConstantRate` is the rule. Raises `UnreadableError`.
     """
-    step = 1.0 / fps
-    slack = 0.5 * step  # nearest frame, so that jittered timestamps of a constant-rate source repeat and drop none
-    index = 0
-    pending: tuple[float, Any] | None = None
+    rate = ConstantRate(start_s, fps, math.inf if end_s is None else end_s)
+    reformatter = VideoReformatter()
+    pending: Any = None
     image: np.ndarray | None = None
-    last_gap = step
-    try:
-        for time_s, frame in itertools.chain(_decoded(path, start_s, end_s), [(None, None)]):
-            if pending is not None:
-                until = time_s if time_s is not None else pending[0] + min(last_gap, 1.0)
-                if time_s is not None:
-                    last_gap = time_s - pending[0]
-                image = None
-                while (index * step) + start_s + (slack if time_s is not None else 0.0) < until - 1e-6:
-                    if image is None:
-                        size = fit_size(pending[1].width, pending[1].height, longest_side_px)
-                        image = _rgb(pending[1], size)
-                    yield image
-                    index += 1
-            if time_s is not None:
-                pending = (time_s, frame)
-    except av.error.FFmpegError as error:
-        if is_disk_full(error):
-            raise
-        raise UnreadableError(path, error) from error
+
+    def shown() -> np.ndarray:
+        return _rgb(pending, fit_size(pending.width, pending.height, longest_side_px), reformatter)
+
+    with refusing(path):
+        given = 0
+        for time_s, frame in decode(path, start_s, end_s):
+            for _ in range(rate.add(time_s)):
+                image = shown() if image is None else image
+                yield image
+                given += 1
+            if rate.last_s == time_s:
+                pending, image = frame, None
+        for _ in range(rate.end() - given):
+            image = shown() if image is None else image
+            yield image
 
 
 def read_frames(path: Path | io.BytesIO, fps: float = FPS, size_px: int | None = None) -> np.ndarray:
@@ -216,85 +252,3 @@ def read_waveform(
 def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:
     """Cut or pad with silence to exactly `num_samples`."""
     return np.pad(waveform[:num_samples], (0, max(0, num_samples - len(waveform))))
-
-
-def write_video(
-    path: Path,
-    images: Iterable[np.ndarray],
-    waveform: np.ndarray | None = None,
-    fps: float = FPS,
-    rate_hz: int = SAMPLE_RATE_HZ,
-    crf: int = 17,
-    metadata: dict[str, str] | None = None,
-) -> int:
-    """Encode uint8 (H, W, 3) RGB frames, and mono float32 audio, as H.264 + AAC in mp4; returns the frame count.
-
-    One thread and no wall-clock metadata: the same input gives the same bytes. Written whole or not at all.
-    """
-    count = 0
-    with atomic_path(path) as temporary, av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container:
-        container.metadata.update(metadata or {})
-        video: Any = None
-        audio: Any = None
-        for image in images:
-            if video is None:
-                rate = fractions.Fraction(fps).limit_denominator(1001)
-                options = {"crf": str(crf), "preset": "veryfast", "g": str(round(fps)), "threads": "1"}
-                video = container.add_stream("libx264", rate=rate, options=options)
-                video.height, video.width = image.shape[:2]
-                video.pix_fmt = "yuv420p"
-                if waveform is not None:
-                    audio = container.add_stream("aac", rate=rate_hz, layout="mono", options={"b": "96000"})
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            container.mux(video.encode(frame))
-            count += 1
-        if video is None:
-            raise ValueError(f"{path}: no frames to write")
-        container.mux(video.encode(None))
-        if audio is not None and waveform is not None:
-            _mux_audio(container, audio, waveform, rate_hz)
-    return count
-
-
-def replace_audio(source: Path, target: Path, waveform: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> None:
-    """Write the video stream of `source`, packet by packet (not encoded again), with a new mono float32 sound."""
-    with (
-        atomic_path(target) as temporary,
-        av.open(str(source)) as given,
-        av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container,
-    ):
-        video_in = given.streams.video[0]
-        video = container.add_stream_from_template(video_in)
-        audio = container.add_stream("aac", rate=rate_hz, layout="mono", options={"b": "96000"})
-        for packet in given.demux(video_in):
-            if packet.dts is not None:
-                packet.stream = video
-                container.mux(packet)
-        _mux_audio(container, audio, waveform, rate_hz)
-
-
-def _mux_audio(container: Any, stream: Any, waveform: np.ndarray, rate_hz: int) -> None:
-    samples = np.ascontiguousarray(waveform, dtype=np.float32)
-    for begin in range(0, len(samples), 1024):
-        frame = av.AudioFrame.from_ndarray(samples[None, begin : begin + 1024], format="fltp", layout="mono")
-        frame.sample_rate = rate_hz
-        frame.pts = begin
-        frame.time_base = fractions.Fraction(1, rate_hz)
-        container.mux(stream.encode(frame))
-    container.mux(stream.encode(None))
-
-
-def encode_audio(waveform: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ, codec: str = "flac") -> bytes:
-    """Mono float32 (S,) in [-1, 1] as 16-bit FLAC, or WAV with `codec="wav"`; lossless after rounding to 16 bits."""
-    pcm = np.clip(np.round(np.asarray(waveform, np.float64) * 32768), -32768, 32767).astype(np.int16)
-    sink = io.BytesIO()
-    with av.open(sink, "w", format=codec) as container:
-        stream = container.add_stream("pcm_s16le" if codec == "wav" else codec, rate=rate_hz, layout="mono")
-        for begin in range(0, len(pcm), 4096):
-            frame = av.AudioFrame.from_ndarray(pcm[None, begin : begin + 4096], format="s16", layout="mono")
-            frame.sample_rate = rate_hz
-            frame.pts = begin
-            frame.time_base = fractions.Fraction(1, rate_hz)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return sink.getvalue()
