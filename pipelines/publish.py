@@ -1,46 +1,64 @@
 """Publish: finished shards become a dataset folder that `datasets` and `chdtf.clip` read.
 
 `meta`, `coeffs` and `video` hold one row a clip in the same order, split by split; `rejected.parquet` holds every other
-row with its reason; `dataset.json` is written last and says that the rest is whole. The same rows give the same bytes.
+row with its reason; `dataset.json` is written last and says that the rest is whole. Thresholds and tombstones are
+applied here, to scores that the stages stored, so that other thresholds compute nothing again. The same rows give the
+same bytes.
 """
 
+import base64
 import dataclasses
 import hashlib
 import json
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chdtf.clip import CONFIGS, DESCRIPTION
-from chdtf.columns import Row, rows_from_table
+from chdtf.columns import Row
 from chdtf.errors import DiskFullError, UserError, is_disk_full
-from chdtf.files import write_text
+from chdtf.files import sha256_file, write_text
 from chdtf.schema import SCHEMA_VERSION
-from chdtf.shards import read_shard, shard_metadata
+from chdtf.shards import iter_rows, shard_metadata
+from chdtf.tombstones import Tombstones
+from pipelines import croissant
 from pipelines.account import Account, account
 from pipelines.card import dataset_card
-from pipelines.tables import ARRAYS, Publication, write_rejected
+from pipelines.judge import accepted_rows, finished, judge, refused, rows_of, scalar_rows
+from pipelines.tables import COMPARED, PATHS, Publication, TableFile, rejected_row
+from pipelines.thresholds import Thresholds
 
-PUBLISH_VERSION = 1
+__all__ = ["is_published", "publication_fingerprint", "publish", "published_from", "scalar_rows"]
+
+PUBLISH_VERSION = 2
 CARD = "README.md"
 REJECTED = "rejected.parquet"
+CROISSANT = "croissant.json"
+ORIGIN = Path("work") / "publication.json"  # what the publication was made from
 
 
-def scalar_rows(path: Path) -> list[Row]:
-    """Rows of a finished shard without their arrays."""
-    names = [field.name for field in pq.read_schema(path) if field.name not in ARRAYS]
-    return rows_from_table(read_shard(path, names))
-
-
-def publication_fingerprint(shards: Sequence[Path], lost: Sequence[Row]) -> str:
-    """Hash of what a publication is made of: the content of every finished shard, and the rows without one."""
+def publication_fingerprint(
+    shards: Sequence[Path],
+    lost: Sequence[Row],
+    thresholds: Thresholds | None = None,
+    tombstones: Tombstones | None = None,
+) -> str:
+    """Hash of what a publication is made of: every finished shard's content, the rows without one, how it is judged."""
     contents = [shard_metadata(path)["content"] for path in shards]
-    text = json.dumps([PUBLISH_VERSION, SCHEMA_VERSION, contents, [(row["clip_id"], row["error"]) for row in lost]])
+    judged = [_described(thresholds), tombstones.hash if tombstones and tombstones.entries else None]
+    failed = [(row["clip_id"], row["error"]) for row in lost]
+    text = json.dumps([PUBLISH_VERSION, SCHEMA_VERSION, contents, failed, judged])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _described(thresholds: Thresholds | None) -> dict[str, Any] | None:
+    return None if thresholds is None else dataclasses.asdict(thresholds)
 
 
 def is_published(root: Path, found: dict[str, Any] | None, fingerprint: str) -> bool:
@@ -53,32 +71,46 @@ def is_published(root: Path, found: dict[str, Any] | None, fingerprint: str) -> 
 
 
 def publish(
-    root: Path, shards: Sequence[Path], lost: Sequence[Row], schema: pa.Schema, settings: dict[str, Any]
+    root: Path,
+    shards: Sequence[Path],
+    lost: Sequence[Row],
+    schema: pa.Schema,
+    settings: dict[str, Any],
+    thresholds: Thresholds | None = None,
+    tombstones: Tombstones | None = None,
 ) -> Account:
     """Write the dataset folder; returns the account of all rows.
 
     `shards` are finished shards below `root`, `lost` the rows (in error) of shards that could not be finished,
-    `schema` that of finished rows, `settings` what the card says about how it was made. Raises `UserError` when a
-    clip's file is missing, `DiskFullError` when there is no room.
+    `schema` that of finished rows, `settings` what the card says about how it was made. Without `thresholds` every
+    finished row is accepted. Raises `UserError` when a clip's file is missing, `DiskFullError` when there is no room.
     """
     staging = root / "work" / "publishing"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
+    settings = {**settings, "thresholds": _described(thresholds)}
     try:
-        publication, outcomes = _write_tables(root, staging, shards, lost, schema)
-        counts = account(outcomes)
-        accepted = [row for row in outcomes if not (row["error"] or row["reject"])]
-        write_text(staging / CARD, dataset_card(counts, accepted, publication.schemas, settings))
-        _exchange(root, staging, [*publication.finished, REJECTED, CARD])
+        rows = judge(finished(shards, lost, schema), thresholds, tombstones)
+        counts = account(rows.select(["video_id", "error", "reject"]).to_pylist())
+        publication = _write_tables(root, staging, shards, rows, schema)
+        sha256 = {**publication.sha256, REJECTED: write_rejected(staging / REJECTED, rows, publication)}
+        chosen = accepted_rows(rows)
+        write_text(staging / CARD, dataset_card(counts, chosen, publication.schemas, settings))
+        described = croissant.describe(publication.schemas, sha256, publication.finished, chosen, settings)
+        write_text(staging / CROISSANT, described)
+        sha256 |= {name: sha256_file(staging / name) for name in (CARD, CROISSANT)}
+        _exchange(root, staging, list(sha256))
         description = {
             "schema_version": SCHEMA_VERSION,
-            "fingerprint": publication_fingerprint(shards, lost),
+            "fingerprint": publication_fingerprint(shards, lost, thresholds, tombstones),
             **settings,
             "counts": dataclasses.asdict(counts),
             "clips": publication.clips,
             "rows": publication.finished,
-            "bytes": {name: (root / name).stat().st_size for name in sorted([*publication.finished, REJECTED, CARD])},
+            "bytes": {name: (root / name).stat().st_size for name in sorted(sha256)},
+            "sha256": sha256,
         }
+        _keep_origin(root, shards, lost, schema)
         write_text(root / DESCRIPTION, json.dumps(description, indent=2, sort_keys=True) + "\n")
     except OSError as error:
         if is_disk_full(error):
@@ -89,25 +121,45 @@ def publish(
     return counts
 
 
-def _write_tables(
-    root: Path, staging: Path, shards: Sequence[Path], lost: Sequence[Row], schema: pa.Schema
-) -> tuple[Publication, list[Row]]:
+def _write_tables(root: Path, staging: Path, shards: Sequence[Path], rows: pa.Table, schema: pa.Schema) -> Publication:
+    """Write the accepted rows. `rows` holds the lost ones first, then those of the shards in their order."""
     publication = Publication(root, staging, schema)
-    outcomes: list[Row] = [*lost]
-    for path in shards:
-        outcomes += scalar_rows(path)
-        for row in rows_from_table(read_shard(path)):
-            if row["error"] or row["reject"]:
-                continue
-            try:
-                publication.add(row)
-            except FileNotFoundError as error:
-                remedy = f"rm -r {root / 'work'} and run the same command again"
-                raise UserError(f"{error.filename}: this clip's file is gone; {remedy}") from error
+    wanted = {*PATHS, *(name for table in publication.schemas.values() for name in table.names)}
+    columns = [name for name in schema.names if name in wanted]
+    sizes = [_num_rows(path) for path in shards]
+    start = rows.num_rows - sum(sizes)
+    for path, size in zip(shards, sizes, strict=True):
+        found = rows.slice(start, size).select([*COMPARED.names, "clip_id", "error", "reject"]).to_pylist()
+        start += size
+        if all(row["error"] or row["reject"] for row in found):
+            continue
+        for row, judged in zip(iter_rows(path, columns), found, strict=True):
+            assert row["clip_id"] == judged["clip_id"]
+            if not (judged["error"] or judged["reject"]):
+                _add(publication, {**row, **judged}, root)
     publication.close()
-    refused = [row for row in outcomes if row["error"] or row["reject"]]
-    write_rejected(staging / REJECTED, refused, publication.schemas["rejected"])
-    return publication, outcomes
+    return publication
+
+
+def _num_rows(path: Path) -> int:
+    count: int = pq.read_metadata(path).num_rows
+    return count
+
+
+def _add(publication: Publication, row: Row, root: Path) -> None:
+    try:
+        publication.add(row)
+    except FileNotFoundError as error:
+        remedy = f"rm -r {root / 'work'} and run the same command again"
+        raise UserError(f"{error.filename}: this clip's file is gone; {remedy}") from error
+
+
+def write_rejected(path: Path, rows: pa.Table, publication: Publication) -> str:
+    """Write the rows that are in error or rejected, with reason, scores and files of work/; returns its SHA-256."""
+    file = TableFile(path, publication.schemas["rejected"])
+    for row in rows_of(refused(rows)):
+        file.add([rejected_row(row)])
+    return file.close()
 
 
 def _exchange(root: Path, staging: Path, names: Sequence[str]) -> None:
@@ -119,3 +171,35 @@ def _exchange(root: Path, staging: Path, names: Sequence[str]) -> None:
     for name in names:
         (root / name).parent.mkdir(exist_ok=True)
         (staging / name).replace(root / name)
+
+
+def _keep_origin(root: Path, shards: Sequence[Path], lost: Sequence[Row], schema: pa.Schema) -> None:
+    """Note what this was made from, so that other thresholds can be applied to it."""
+    origin = {
+        "shards": {path.relative_to(root).as_posix(): shard_metadata(path)["content"] for path in shards},
+        "lost": [{name: _plain(value) for name, value in row.items()} for row in lost],
+        "schema": base64.b64encode(schema.serialize().to_pybytes()).decode(),
+    }
+    write_text(root / ORIGIN, json.dumps(origin, indent=1) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def published_from(root: Path) -> tuple[list[Path], list[Row], pa.Schema]:
+    """Finished shards, lost rows and schema of the folder's publication, as `publish` takes them.
+
+    Raises `UserError` when the working files are gone, or are no longer those that it was published from.
+    """
+    remedy = f"build it again with: make chdtf MANIFEST=... OUT={shlex.quote(str(root))}"
+    try:
+        origin = json.loads((root / ORIGIN).read_text(encoding="utf-8"))
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(origin["schema"])))
+        shards = {root / name: content for name, content in origin["shards"].items()}
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise UserError(f"{root / ORIGIN}: not readable; thresholds need the files below work/; {remedy}") from error
+    for path, content in shards.items():
+        if shard_metadata(path)["content"] != content:
+            raise UserError(f"{path}: has changed since the dataset was published; {remedy}")
+    return list(shards), origin["lost"], schema

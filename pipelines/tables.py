@@ -1,20 +1,25 @@
-"""The published tables: their schemas, and the files that hold them."""
+"""The published tables: their schemas, and the Parquet files that hold them, by the rules of the Hub's viewer.
 
-import dataclasses
+The rules are those of `datasets` 5 (its arrow_writer.py and config.py): features under the metadata key `huggingface`,
+media in PLAIN pages without compression, page index, content-defined chunks, row groups under 100 MB.
+"""
+
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chdtf.clip import CONFIGS
 from chdtf.columns import Row, table_from_rows
-from chdtf.files import sha256_file
 from chdtf.schema import (
     COEFFS,
     FPS,
     NUM_LANDMARKS,
+    NUM_VERTICES,
     SAMPLE_RATE_HZ,
     SAMPLES_PER_FRAME,
     SCHEMA_VERSION,
@@ -25,16 +30,16 @@ from pipelines.account import reason_of
 
 CLIPS_PER_FILE = 1000
 ROW_GROUP_BYTES = 16 << 20  # readers hold a row group at a time; the Hub's viewer asks for less than 100 MB
-PATHS = ("source", "video", "audio")  # files of the workspace, which is not published
-ARRAYS = ("landmarks", "identity", "expression", "rotation", "translation", "scale", "valid")
+CHUNKING = {"min_chunk_size": 256 << 10, "max_chunk_size": 1 << 20, "norm_level": 0}  # as `datasets` does
+FRACTIONS = ("crop", "roi", "box")  # the short lists that meta holds; every other list is of frames or of a model
+PATHS = {"source": "source_path", "video": "video_path", "audio": "audio_path"}  # files of work/, which stays at home
 
+# no row of `coeffs` has nulls: only clips that went through all stages are in it
+IDENTITY = pa.field("identity", pa.list_(pa.float32(), NUM_VERTICES * 3))
 LANDMARKS = pa.field("landmarks", frames_of(NUM_LANDMARKS * 3))  # (T, 478 * 3) px; NaN where no face was found
-_BLOB = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-_FEATURES = {
-    "clip_id": {"dtype": "string", "_type": "Value"},
-    "video": {"_type": "Video"},
-    "audio": {"sampling_rate": SAMPLE_RATE_HZ, "_type": "Audio"},
-}
+BLOB = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+MEDIA = {"video": {"_type": "Video"}, "audio": {"sampling_rate": SAMPLE_RATE_HZ, "_type": "Audio"}}
+COMPARED = pa.schema([("speaker_similarity", pa.float64()), ("duplicate_of", pa.string())])
 _ADDED = pa.schema(
     [
         ("fps", pa.int32()),
@@ -46,49 +51,128 @@ _ADDED = pa.schema(
 )
 
 
+def is_scalar(field: pa.Field) -> bool:
+    """Whether a column of finished rows is small: no array of frames, detections or model outputs."""
+    return field.name in FRACTIONS or not pa.types.is_nested(field.type)
+
+
 def scalar_schema(schema: pa.Schema) -> pa.Schema:
-    """Columns of finished rows without arrays, workspace files and outcome: what meta and the rejected rows share."""
-    left_out = {*PATHS, *ARRAYS, "clip_id", "error", "reject"}
-    return pa.schema([pa.field("clip_id", pa.string()), *(field for field in schema if field.name not in left_out)])
+    """Columns of finished rows without arrays, files of work/ and outcome: what meta and the rejected rows share."""
+    left_out = {*PATHS, *COMPARED.names, "clip_id", "error", "reject"}
+    kept = [field.with_nullable(True) for field in schema if is_scalar(field) and field.name not in left_out]
+    return pa.schema([pa.field("clip_id", pa.string()), *kept, *COMPARED])
+
+
+def features(schema: pa.Schema) -> dict[str, Any]:
+    """The columns as Hugging Face `datasets` describes them (`Features.to_dict`)."""
+    return {field.name: MEDIA.get(field.name) if field.type == BLOB else _feature(field.type) for field in schema}
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        length = {"length": kind.list_size} if pa.types.is_fixed_size_list(kind) else {}
+        return {"feature": _feature(kind.value_type), **length, "_type": "List"}
+    names = {pa.float64(): "float64", pa.float32(): "float32"}
+    return {"dtype": names.get(kind, str(kind)), "_type": "Value"}
+
+
+def _tagged(fields: Sequence[pa.Field]) -> pa.Schema:
+    schema = pa.schema(fields)
+    described = json.dumps({"info": {"features": features(schema)}})
+    return schema.with_metadata({"schema_version": str(SCHEMA_VERSION), "huggingface": described})
 
 
 def schemas(schema: pa.Schema) -> dict[str, pa.Schema]:
     """Schema of each published table, from that of the finished rows."""
-    version = {"schema_version": str(SCHEMA_VERSION)}
-    coeffs = [pa.field("clip_id", pa.string()), pa.field("num_frames", pa.int32()), *COEFFS, LANDMARKS]
-    features = json.dumps({"info": {"features": _FEATURES}})
-    rejected = [("kind", pa.string()), ("reason", pa.string()), ("detail", pa.string()), *scalar_schema(schema)]
-    video = pa.schema([("clip_id", pa.string()), ("video", _BLOB), ("audio", _BLOB)])
+    name, text = pa.field("clip_id", pa.string()), pa.string()
+    coeffs = [IDENTITY if field.name == "identity" else field for field in COEFFS]
+    refused = [pa.field("kind", text), pa.field("reason", text), pa.field("detail", text)]
+    paths = [pa.field(path, text) for path in PATHS.values()]
     return {
-        "meta": pa.schema([*scalar_schema(schema), *_ADDED], metadata=version),
-        "coeffs": pa.schema(coeffs, metadata=version),
-        "video": video.with_metadata({**version, "huggingface": features}),
-        "rejected": pa.schema(rejected, metadata=version),
+        "meta": _tagged([*scalar_schema(schema), *_ADDED]),
+        "coeffs": _tagged([name, pa.field("num_frames", pa.int32()), *coeffs, LANDMARKS]),
+        "video": _tagged([name, pa.field("video", BLOB), pa.field("audio", BLOB)]),
+        "rejected": _tagged([*refused, *scalar_schema(schema), *paths]),
     }
 
 
-@dataclasses.dataclass
-class _File:
-    """One Parquet file in the making; rows are gathered to row groups."""
+def _leaves(path: str, kind: pa.DataType) -> list[tuple[str, pa.DataType]]:
+    """Names that Parquet gives to a column's values, with their types."""
+    if pa.types.is_struct(kind):
+        return [leaf for field in kind for leaf in _leaves(f"{path}.{field.name}", field.type)]
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _leaves(f"{path}.list.element", kind.value_type)
+    return [(path, kind)]
 
-    path: Path
-    schema: pa.Schema
-    is_blob: bool
-    rows: int = 0
 
-    def __post_init__(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+def _column_options(schema: pa.Schema) -> dict[str, Any]:
+    """How each column is laid out: media as is, float arrays by byte planes (a third smaller), text packed."""
+    compression, encoding, dictionary = {}, {}, []
+    for field in schema:
+        for leaf, kind in _leaves(field.name, field.type):
+            compression[leaf] = "none" if field.type == BLOB else "zstd"
+            if field.type == BLOB:
+                encoding[leaf] = "PLAIN"
+            elif pa.types.is_nested(field.type) and pa.types.is_float32(kind):
+                encoding[leaf] = "BYTE_STREAM_SPLIT"
+            else:
+                dictionary.append(leaf)
+    return {"compression": compression, "column_encoding": encoding, "use_dictionary": dictionary}
+
+
+class _Hashed:
+    """A file that is written from start to end, and hashed on the way."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = path.open("wb")
+        self._digest = hashlib.sha256()
+
+    @property
+    def closed(self) -> bool:
+        return self._stream.closed
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def write(self, data: Any) -> int:
+        self._digest.update(data)
+        return self._stream.write(data)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class TableFile:
+    """One published file in the making; tables are gathered to row groups of some `ROW_GROUP_BYTES`."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self.schema = schema
+        self.rows = 0
         self._pending: list[pa.Table] = []
+        self._file = _Hashed(path)
         self._writer = pq.ParquetWriter(
-            self.path,
-            self.schema,
-            compression="none" if self.is_blob else "zstd",
-            use_dictionary=not self.is_blob,
+            self._file,
+            schema,
             write_page_index=True,
             write_page_checksum=True,
+            use_content_defined_chunking=CHUNKING,
+            **_column_options(schema),
         )
+        self._writer.add_key_value_metadata({"content_defined_chunking": json.dumps(CHUNKING)})
 
-    def add(self, table: pa.Table) -> None:
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add rows; what they hold beyond the schema is left out."""
+        names = self.schema.names
+        table = table_from_rows([{name: row.get(name) for name in names} for row in rows], self.schema)
         if self._pending and sum(t.nbytes for t in self._pending) + table.nbytes > ROW_GROUP_BYTES:
             self._flush()
         self._pending.append(table)
@@ -100,9 +184,12 @@ class _File:
             self._writer.write_table(group, row_group_size=group.num_rows)
             self._pending = []
 
-    def close(self) -> None:
+    def close(self) -> str:
+        """Finish the file; returns its SHA-256."""
         self._flush()
         self._writer.close()
+        self._file.close()
+        return self._file.sha256
 
 
 class Publication:
@@ -114,42 +201,44 @@ class Publication:
         self.schemas = schemas(schema)
         self.clips = dict.fromkeys(SPLITS, 0)
         self.finished: dict[str, int] = {}  # rows by file
-        self._open: dict[str, list[_File]] = {}
+        self.sha256: dict[str, str] = {}  # by file
+        self._open: dict[str, list[TableFile]] = {}
 
     def add(self, row: Row) -> None:
-        """Add one accepted row with its media."""
+        """Add one accepted row with its media. Raises `ValueError` when it lacks coefficients: a stage's bug."""
         split = row["split"]
         if self.clips[split] % CLIPS_PER_FILE == 0:
             self._close(split)
             name = f"{split}-{self.clips[split] // CLIPS_PER_FILE:05d}.parquet"
-            self._open[split] = [
-                _File(self.target / config / name, self.schemas[config], config == "video") for config in CONFIGS
-            ]
+            self._open[split] = [TableFile(self.target / config / name, self.schemas[config]) for config in CONFIGS]
         self.clips[split] += 1
         for file, values in zip(self._open[split], self._rows(row), strict=True):
-            known = {name: value for name, value in values.items() if name in file.schema.names}
-            file.add(table_from_rows([known], file.schema))
+            file.add([values])
 
     def _rows(self, row: Row) -> tuple[Row, Row, Row]:
-        video, audio = (self.root / row[name] for name in ("video", "audio"))
+        missing = [name for name in (*COEFFS.names, LANDMARKS.name) if row.get(name) is None]
+        if missing:
+            raise ValueError(f"clip {row['clip_id']}: accepted without {', '.join(missing)}")
+        video, audio = ((self.root / row[name]).read_bytes() for name in ("video", "audio"))
         added = {
             "fps": FPS,
             "sample_rate_hz": SAMPLE_RATE_HZ,
             "num_samples": row["num_frames"] * SAMPLES_PER_FRAME,
-            "video_sha256": sha256_file(video),
-            "audio_sha256": sha256_file(audio),
+            "video_sha256": hashlib.sha256(video).hexdigest(),
+            "audio_sha256": hashlib.sha256(audio).hexdigest(),
         }
         blobs = {
             "clip_id": row["clip_id"],
-            "video": {"bytes": video.read_bytes(), "path": f"{row['clip_id']}.mp4"},
-            "audio": {"bytes": audio.read_bytes(), "path": f"{row['clip_id']}.flac"},
+            "video": {"bytes": video, "path": f"{row['clip_id']}.mp4"},
+            "audio": {"bytes": audio, "path": f"{row['clip_id']}.flac"},
         }
         return {**row, **added}, row, blobs
 
     def _close(self, split: str) -> None:
         for file in self._open.pop(split, []):
-            file.close()
-            self.finished[file.path.relative_to(self.target).as_posix()] = file.rows
+            name = file.path.relative_to(self.target).as_posix()
+            self.sha256[name] = file.close()
+            self.finished[name] = file.rows
 
     def close(self) -> None:
         """Finish all files."""
@@ -157,15 +246,12 @@ class Publication:
             self._close(split)
 
 
-def write_rejected(path: Path, rows: Sequence[Row], schema: pa.Schema) -> None:
-    """Write the rows that are in error or rejected, with their reason and whatever scores they got."""
-    out = []
-    for row in rows:
-        words = row["error"] or row["reject"]
-        parts = {
-            "kind": "failed" if row["error"] else "rejected",
-            "reason": reason_of(words),
-            "detail": words.partition(":")[2].strip(),
-        }
-        out.append({name: {**row, **parts}.get(name) for name in schema.names})
-    pq.write_table(table_from_rows(out, schema), path, compression="zstd", write_page_index=True)
+def rejected_row(row: Row) -> Row:
+    """A row in error or rejected as rejected.parquet holds it: its reason in parts, its scores, its files of work/."""
+    words = row["error"] or row["reject"]
+    parts = {
+        "kind": "failed" if row["error"] else "rejected",
+        "reason": reason_of(words),
+        "detail": words.partition(":")[2].strip(),
+    }
+    return {**row, **parts, **{path: row.get(name) for name, path in PATHS.items()}}

@@ -11,6 +11,7 @@ from chdtf import clip as clip_module
 from chdtf.clip import read_clips
 from chdtf.errors import UserError
 from chdtf.media import read_waveform
+from chdtf.schema import SCHEMA_VERSION
 
 
 def test_splits_in_order(dataset: Path) -> None:
@@ -99,7 +100,7 @@ def test_another_schema_version_no_dataset_and_unknown_split(hand: Any, tmp_path
     path = tmp_path / clip_module.DESCRIPTION
     described = json.loads(path.read_text())
     path.write_text(json.dumps({**described, "schema_version": 0}))
-    with pytest.raises(UserError, match=r"schema version 0, this version reads 1; rebuild it with: rm -r "):
+    with pytest.raises(UserError, match=f"version 0, this version reads {SCHEMA_VERSION}; rebuild it with: rm -r "):
         read_clips(tmp_path)
     for broken in ("", "[1]", "{}", "{"):
         path.write_text(broken)
