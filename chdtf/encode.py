@@ -22,8 +22,9 @@ def write_video(
     crf: int = 17,
     metadata: dict[str, str] | None = None,
 ) -> int:
-    """Encode uint8 (H, W, 3) RGB frames, and mono float32 audio, as H.264 + AAC in mp4; returns the frame count.
+    """Encode frames, and mono float32 audio, as H.264 + AAC in mp4; returns the frame count.
 
+    Frames are uint8 (H, W, 3) RGB, or (H * 3 / 2, W) I420 in the colours of `chdtf.colour`, which the file declares.
     One thread and no wall-clock metadata: the same input gives the same bytes. Written whole or not at all.
     """
     count = 0
@@ -32,15 +33,13 @@ def write_video(
         video: Any = None
         audio: Any = None
         for image in images:
+            planar = image.ndim == 2
             if video is None:
-                rate = fractions.Fraction(fps).limit_denominator(1001)
-                options = {"crf": str(crf), "preset": "veryfast", "g": str(round(fps)), "threads": "1"}
-                video = container.add_stream("libx264", rate=rate, options=options)
-                video.height, video.width = image.shape[:2]
-                video.pix_fmt = "yuv420p"
+                height, width = image.shape[:2]
+                video = _h264_stream(container, width, height * 2 // 3 if planar else height, fps, crf)
                 if waveform is not None:
                     audio = container.add_stream("aac", rate=rate_hz, layout="mono", options={"b": "96000"})
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="yuv420p" if planar else "rgb24")
             container.mux(video.encode(frame))
             count += 1
         if video is None:
@@ -49,6 +48,16 @@ def write_video(
         if audio is not None and waveform is not None:
             _mux_audio(container, audio, waveform, rate_hz)
     return count
+
+
+def _h264_stream(container: Any, width: int, height: int, fps: float, crf: int) -> Any:
+    options = {"crf": str(crf), "preset": "veryfast", "g": str(round(fps)), "threads": "1"}
+    stream = container.add_stream("libx264", rate=fractions.Fraction(fps).limit_denominator(1001), options=options)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    # FFmpeg's numbers: matrix smpte170m (BT.601), range limited, primaries and transfer BT.709
+    context = stream.codec_context
+    context.colorspace, context.color_range, context.color_primaries, context.color_trc = 6, 1, 1, 1
+    return stream
 
 
 def replace_audio(source: Path, target: Path, waveform: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> None:

@@ -21,6 +21,7 @@ class Stage:
 
     name: ClassVar[str] = "fit"
     version: ClassVar[int] = FITTER_VERSION
+    timeout_s: ClassVar[float] = 120.0
     adds: ClassVar[pa.Schema] = COEFFS
 
     face_model: str = DEFAULT_MODEL

@@ -18,6 +18,7 @@ class Stage:
 
     name: ClassVar[str] = "landmarks"
     version: ClassVar[int] = 1
+    timeout_s: ClassVar[float] = 300.0  # for at most 30 s of clip
     adds: ClassVar[pa.Schema] = pa.schema(
         [
             ("landmarks", frames_of(NUM_LANDMARKS * 3)),  # (T, 478 * 3) px: x, y, z of each; NaN without a face

@@ -10,7 +10,7 @@ from chdtf import media
 from chdtf.errors import Reject
 from chdtf.schema import FPS, FRAME_SIZE_PX, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from chdtf.shards import Workspace
-from pipelines.stages.resample import Stage, crop
+from pipelines.stages.resample import Stage
 
 WIDTH, HEIGHT = 320, 180
 
@@ -95,13 +95,3 @@ def test_an_interval_past_the_picture_is_rejected(tmp_path: Path) -> None:
     row = {**source(tmp_path, seconds=1.5, sound_s=4.0), "clip_end_s": 4.0}
     with pytest.raises(Reject, match=r"too_short: 1[234] frames"):
         resample(tmp_path, row)
-
-
-def test_a_crop_beyond_the_frame_repeats_its_border() -> None:
-    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-    out = crop(image, [0.0, -0.25, 1.0, 1.25])
-    assert out.shape == (6, 6, 3)
-    assert (out[0] == image[0]).all()
-    assert (out[1:5] == image).all()
-    assert (out[5] == image[3]).all()
-    assert (crop(image, [1 / 6, 0.25, 0.5, 0.75]) == image[1:3, 1:3]).all()
