@@ -51,7 +51,7 @@ _UNITS = {
 }
 
 
-def describe(
+def croissant(
     schemas: Mapping[str, pa.Schema],
     sha256: Mapping[str, str],
     num_rows: Mapping[str, int],

@@ -6,41 +6,40 @@ applied here, to scores that the stages stored, so that other thresholds compute
 same bytes.
 """
 
-import base64
 import dataclasses
 import hashlib
 import json
-import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chdtf.clip import CONFIGS, DESCRIPTION
-from chdtf.columns import Row
+from chdtf.columns import Row, rows_from_table
 from chdtf.errors import DiskFullError, UserError, is_disk_full
 from chdtf.files import sha256_file, write_text
 from chdtf.schema import SCHEMA_VERSION
 from chdtf.shards import iter_rows, shard_metadata
 from chdtf.tombstones import Tombstones
-from pipelines import croissant
 from pipelines.account import Account, account
 from pipelines.card import dataset_card
+from pipelines.croissant import croissant
 from pipelines.judge import accepted_rows, finished, judge, refused, rows_of, scalar_rows
+from pipelines.lock import companion, write_lock
+from pipelines.origin import keep_origin
 from pipelines.tables import COMPARED, PATHS, Publication, TableFile, rejected_row
 from pipelines.thresholds import Thresholds
 
-__all__ = ["is_published", "publication_fingerprint", "publish", "published_from", "scalar_rows"]
+__all__ = ["is_published", "publication_fingerprint", "publish", "scalar_rows"]
 
 PUBLISH_VERSION = 2
 CARD = "README.md"
 REJECTED = "rejected.parquet"
 CROISSANT = "croissant.json"
-ORIGIN = Path("work") / "publication.json"  # what the publication was made from
+LOCK = "lock.csv"
 
 
 def publication_fingerprint(
@@ -96,9 +95,11 @@ def publish(
         sha256 = {**publication.sha256, REJECTED: write_rejected(staging / REJECTED, rows, publication)}
         chosen = accepted_rows(rows)
         write_text(staging / CARD, dataset_card(counts, chosen, publication.schemas, settings))
-        described = croissant.describe(publication.schemas, sha256, publication.finished, chosen, settings)
+        described = croissant(publication.schemas, sha256, publication.finished, chosen, settings)
         write_text(staging / CROISSANT, described)
-        sha256 |= {name: sha256_file(staging / name) for name in (CARD, CROISSANT)}
+        write_lock(staging / LOCK, _staged_rows(staging, publication), settings)
+        more = (CARD, CROISSANT, LOCK, companion(staging / LOCK).name)
+        sha256 |= {name: sha256_file(staging / name) for name in more}
         _exchange(root, staging, list(sha256))
         description = {
             "schema_version": SCHEMA_VERSION,
@@ -110,7 +111,7 @@ def publish(
             "bytes": {name: (root / name).stat().st_size for name in sorted(sha256)},
             "sha256": sha256,
         }
-        _keep_origin(root, shards, lost, schema)
+        keep_origin(root, shards, lost, schema)
         write_text(root / DESCRIPTION, json.dumps(description, indent=2, sort_keys=True) + "\n")
     except OSError as error:
         if is_disk_full(error):
@@ -162,6 +163,14 @@ def write_rejected(path: Path, rows: pa.Table, publication: Publication) -> str:
     return file.close()
 
 
+def _staged_rows(staging: Path, publication: Publication) -> Iterator[Row]:
+    """Rows of the new meta files, then the refused ones."""
+    for name in [*(name for name in publication.finished if name.startswith("meta/")), REJECTED]:
+        with pq.ParquetFile(staging / name) as file:
+            for batch in file.iter_batches(batch_size=1000):
+                yield from rows_from_table(pa.Table.from_batches([batch]))
+
+
 def _exchange(root: Path, staging: Path, names: Sequence[str]) -> None:
     """Put the staged files in place of the published ones; without `dataset.json` the folder is not a dataset."""
     (root / DESCRIPTION).unlink(missing_ok=True)
@@ -171,35 +180,3 @@ def _exchange(root: Path, staging: Path, names: Sequence[str]) -> None:
     for name in names:
         (root / name).parent.mkdir(exist_ok=True)
         (staging / name).replace(root / name)
-
-
-def _keep_origin(root: Path, shards: Sequence[Path], lost: Sequence[Row], schema: pa.Schema) -> None:
-    """Note what this was made from, so that other thresholds can be applied to it."""
-    origin = {
-        "shards": {path.relative_to(root).as_posix(): shard_metadata(path)["content"] for path in shards},
-        "lost": [{name: _plain(value) for name, value in row.items()} for row in lost],
-        "schema": base64.b64encode(schema.serialize().to_pybytes()).decode(),
-    }
-    write_text(root / ORIGIN, json.dumps(origin, indent=1) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def published_from(root: Path) -> tuple[list[Path], list[Row], pa.Schema]:
-    """Finished shards, lost rows and schema of the folder's publication, as `publish` takes them.
-
-    Raises `UserError` when the working files are gone, or are no longer those that it was published from.
-    """
-    remedy = f"build it again with: make chdtf MANIFEST=... OUT={shlex.quote(str(root))}"
-    try:
-        origin = json.loads((root / ORIGIN).read_text(encoding="utf-8"))
-        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(origin["schema"])))
-        shards = {root / name: content for name, content in origin["shards"].items()}
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{root / ORIGIN}: not readable; thresholds need the files below work/; {remedy}") from error
-    for path, content in shards.items():
-        if shard_metadata(path)["content"] != content:
-            raise UserError(f"{path}: has changed since the dataset was published; {remedy}")
-    return list(shards), origin["lost"], schema
