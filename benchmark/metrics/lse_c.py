@@ -1,14 +1,12 @@
 """LSE-C: SyncNet's confidence that lips and sound belong together."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark import syncnet
 from benchmark.metric import Footage, MetricBase, Unscored
-from chdtf import weights
+from chdtf import syncnet, weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Metric(MetricBase):
             raise Unscored(f"weights_missing: {found.weights.filename}; {found.detail}")
         if found.state != "ok":
             raise Unscored(f"weights_mismatch: {found.weights.filename}: {found.detail}")
-        return load_syncnet(found.path)
+        return syncnet.load_syncnet(found.path)
 
     def measure(self, generated: Footage, reference: Footage | None, model: Any) -> np.ndarray:
         """One clip: float64 (1, 3): LSE-C, LSE-D and the offset in frames."""
@@ -70,29 +68,8 @@ class Metric(MetricBase):
             import cv2
 
             return np.stack([cv2.resize(frame, (syncnet.CROP_PX, syncnet.CROP_PX)) for frame in footage.frames])
-        return syncnet.face_crops(footage.frames, _without_gaps(footage.landmarks, self.max_gap_frames))
-
-
-def _without_gaps(landmarks: np.ndarray, max_gap_frames: int) -> np.ndarray:
-    """Fill frames without a face linearly, (T, L, 3). Raises `Unscored` when the face is away for too long."""
-    found = np.flatnonzero(np.isfinite(landmarks[:, 0, 0]))
-    if not len(found):
-        raise Unscored(f"no_face: found in 0 of {len(landmarks)} frames")
-    gap = int(np.diff(np.concatenate([[-1], found, [len(landmarks)]])).max()) - 1
-    if gap > max_gap_frames:
-        raise Unscored(f"no_face: missing in {gap} frames in a row, at most {max_gap_frames} allowed")
-    if len(found) == len(landmarks):
-        return landmarks
-    times = np.arange(len(landmarks))
-    columns = landmarks.reshape(len(landmarks), -1).T
-    return np.stack([np.interp(times, found, column[found]) for column in columns], axis=1).reshape(landmarks.shape)
-
-
-def load_syncnet(path: Path) -> Any:
-    """The network of syncnet-python with a state dict from `path`, in evaluation mode on the CPU."""
-    import torch
-    from syncnet_python import SyncNetModel
-
-    network = SyncNetModel()
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network.eval()
+        try:
+            landmarks = syncnet.without_gaps(footage.landmarks, self.max_gap_frames)
+        except ValueError as error:
+            raise Unscored(str(error)) from error
+        return syncnet.face_crops(footage.frames, landmarks)

@@ -15,11 +15,11 @@ from scipy.io import wavfile
 from syncnet_python import SyncNetInstance
 from syncnet_python.SyncNetInstance import calc_pdist
 
-from benchmark import syncnet
 from benchmark.footage import Footage, Unscored
-from benchmark.metrics.lse_c import Metric, load_syncnet
-from chdtf import weights
+from benchmark.metrics.lse_c import Metric
+from chdtf import syncnet, weights
 from chdtf.schema import SAMPLES_PER_FRAME
+from chdtf.syncnet import load_syncnet
 
 NUM_FRAMES = 15
 

@@ -1,10 +1,11 @@
-"""SyncNet's scoring of one crop video: windows, features, shifted distances, confidence.
+"""SyncNet's scoring of one crop video: crops, windows, features, shifted distances, offset and confidence.
 
 Follows joonson/syncnet_python, SyncNetInstance.evaluate (Chung and Zisserman, ACCV 2016 workshops), with the frames and
 the sound in memory instead of JPEG and WAV files.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,16 @@ class Encoder(Protocol):
     def forward_aud(self, x: Any) -> Any:
         """(N, 1, 13, 20) float32 MFCC -> (N, 1024), not normalised."""
         ...
+
+
+def load_syncnet(path: Path) -> Any:
+    """The network of syncnet-python with a state dict from `path`, in evaluation mode on the CPU."""
+    import torch
+    from syncnet_python import SyncNetModel
+
+    network = SyncNetModel()
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return network.eval()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +102,24 @@ def score(distances: np.ndarray) -> SyncScore:
     mean = distances.mean(axis=0)
     best = int(mean.argmin())
     return SyncScore(float(np.median(mean) - mean[best]), float(mean[best]), len(mean) // 2 - best)
+
+
+def without_gaps(landmarks: np.ndarray, max_gap_frames: int) -> np.ndarray:
+    """Fill frames without a face (NaN) linearly in time, (T, L, 3) -> (T, L, 3).
+
+    Raises `ValueError` with the reason when there is no face at all, or none for more than `max_gap_frames` in a row.
+    """
+    found = np.flatnonzero(np.isfinite(landmarks[:, 0, 0]))
+    if not len(found):
+        raise ValueError(f"no_face: found in 0 of {len(landmarks)} frames")
+    gap = int(np.diff(np.concatenate([[-1], found, [len(landmarks)]])).max()) - 1
+    if gap > max_gap_frames:
+        raise ValueError(f"no_face: missing in {gap} frames in a row, at most {max_gap_frames} allowed")
+    if len(found) == len(landmarks):
+        return landmarks
+    times = np.arange(len(landmarks))
+    columns = landmarks.reshape(len(landmarks), -1).T
+    return np.stack([np.interp(times, found, column[found]) for column in columns], axis=1).reshape(landmarks.shape)
 
 
 def face_crops(frames: np.ndarray, landmarks: np.ndarray, crop_scale: float = 0.4) -> np.ndarray:
