@@ -22,9 +22,10 @@ from benchmark.footage import Footage, Unscored
 from benchmark.metric import MetricBase
 from benchmark.normalise import AS_IS, Normalise
 from chdtf import weights
+from chdtf.chain import Chain, chain_is_complete
 from chdtf.columns import Row, rows_from_table, table_from_rows
 from chdtf.errors import UserError, is_disk_full
-from chdtf.execute import Chain, Progress, run_local
+from chdtf.execute import Progress, run_local
 from chdtf.files import sha256_file
 from chdtf.schema import OUTCOME
 from chdtf.shards import (
@@ -32,7 +33,6 @@ from chdtf.shards import (
     content_hash,
     read_shard,
     shard_metadata,
-    stage_fingerprint,
     write_shard,
 )
 
@@ -181,16 +181,6 @@ def _plan(method: str, items: Sequence[ScoreItem], root: Path, stage: Score) -> 
     return chains
 
 
-def _is_current(chain: Chain) -> bool:
-    if not chain.result.exists():
-        return False
-    expected = stage_fingerprint(chain.stages[0], shard_metadata(chain.path(0))["content"])
-    if shard_metadata(chain.result).get("fingerprint") != expected:
-        return False
-    errors = read_shard(chain.result, ["error"]).column("error")
-    return bool(errors.null_count == len(errors))
-
-
 def scores_path(out: Path, method: str) -> Path:
     """Where the per-clip results of a method lie."""
     return out / "scores" / f"{method}.parquet"
@@ -200,7 +190,7 @@ def score_all(
     jobs: Mapping[str, Iterable[ScoreItem]],
     out: Path,
     metrics: Sequence[MetricBase],
-    workers: int = 1,
+    workers: int = 0,
     progress: Progress = lambda done, total, what: None,
     normalise: Normalise = AS_IS,
 ) -> dict[str, list[ClipScore]]:
@@ -211,7 +201,7 @@ def score_all(
     """
     stage = Score(tuple(metrics), tuple(identity(metric) for metric in metrics), normalise)
     chains = {method: _chains(method, list(items), out, stage) for method, items in jobs.items()}
-    stale = [chain for planned in chains.values() for chain in planned if not _is_current(chain)]
+    stale = [chain for planned in chains.values() for chain in planned if not chain_is_complete(chain)]
     _, dead = run_local(stale, workers, progress) if stale else ([], [])
     return {method: _collected(method, planned, dead, out, metrics) for method, planned in chains.items()}
 
@@ -221,7 +211,7 @@ def score(
     items: Iterable[ScoreItem],
     out: Path,
     metrics: Sequence[MetricBase],
-    workers: int = 1,
+    workers: int = 0,
     progress: Progress = lambda done, total, what: None,
     normalise: Normalise = AS_IS,
 ) -> list[ClipScore]:

@@ -14,6 +14,13 @@ class UserError(Exception):
 class DiskFullError(UserError):
     """The disk is full. It ends the run (going on would fail every row); a rerun continues."""
 
+    def __init__(self, where: object) -> None:
+        super().__init__(f"{where}: no space left; free some and run the same command again")
+
+    def __reduce__(self) -> tuple[type["DiskFullError"], tuple[str]]:
+        """Pickle by its place: workers send it to their parent."""
+        return type(self), (str(self).partition(": no space left")[0],)
+
 
 class Reject(Exception):
     """A decision against a row that computing it again would not change.

@@ -1,71 +1,173 @@
-"""Runs chains of stages over shards in local processes. The functions are the same whoever calls them."""
+"""Runs chains over shards: in this process, in local processes, or on a Ray cluster. The functions are the same.
 
-import concurrent.futures
-import dataclasses
-import functools
+A worker that dies costs at most the row that killed it: its chain is run again, goes on from its journals, and gives
+that row up when it dies of it once more (`chdtf.watch`).
+"""
+
+import collections
 import logging
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
-from chdtf.shards import ShardReport, Stage, is_complete, run_shard
+from chdtf.chain import Chain, run_chain
+from chdtf.step_log import ShardReport
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]  # done shards, all shards, what has just finished
+Outcome = tuple[list[ShardReport], list[Chain]]  # what was done; the chains that were given up
+MAX_DEATHS = 25  # of one chain: it is given up then, even though each row had its chance
 
 
-@dataclasses.dataclass(frozen=True)
-class Chain:
-    """One shard's way through all stages: `work/<step>_<stage>/shard-<index>.parquet` for each."""
-
-    root: Path
-    index: int
-    stages: tuple[Stage, ...]
-
-    def path(self, step: int) -> Path:
-        """The shard after `step` stages; 0 is the input, written from the manifest."""
-        name = self.stages[step - 1].name if step else "manifest"
-        return self.root / "work" / f"{step:02d}_{name}" / f"shard-{self.index:05d}.parquet"
-
-    @property
-    def result(self) -> Path:
-        """The shard after the last stage."""
-        return self.path(len(self.stages))
+def run_local(chains: Sequence[Chain], workers: int, progress: Progress) -> Outcome:
+    """Run all chains with so many processes; with 0 in this one, where nothing that is stuck can be ended."""
+    if workers == 0:
+        return _in_turn(chains, progress)
+    return gathered(chains, _Pool(min(workers, max(len(chains), 1))).run(chains), progress)
 
 
-@functools.lru_cache(maxsize=16)
-def _loaded(stage: Hashable) -> Any:
-    """The stage's model, loaded once per process and configuration."""
-    assert isinstance(stage, Stage)
-    return stage.load()
+def _in_turn(chains: Sequence[Chain], progress: Progress) -> Outcome:
+    reports: list[ShardReport] = []
+    for number, chain in enumerate(chains, 1):
+        reports += run_chain(chain)
+        progress(number, len(chains), chain.result.stem)
+    return reports, []
 
 
-def run_chain(chain: Chain) -> list[ShardReport]:
-    """Run every stage over one shard, in order."""
-    return [
-        run_shard(stage, functools.partial(_loaded, stage), chain.path(step), chain.path(step + 1), chain.root)
-        for step, stage in enumerate(chain.stages)
-    ]
+def gathered(
+    chains: Sequence[Chain], results: Iterable[tuple[Chain, list[ShardReport] | None]], progress: Progress
+) -> Outcome:
+    """Gather results as they come: reports of a chain, or None for one that was given up."""
+    reports: list[ShardReport] = []
+    dead: list[Chain] = []
+    for number, (chain, result) in enumerate(results, 1):
+        if result is None:
+            dead.append(chain)
+        reports += result or []
+        progress(number, len(chains), chain.result.stem)
+    return reports, dead
 
 
-def chain_is_complete(chain: Chain) -> bool:
-    """Whether `run_chain` would keep every shard; asked without loading any model or starting any process."""
-    steps = enumerate(chain.stages)
-    return all(is_complete(stage, chain.path(step), chain.path(step + 1)) for step, stage in steps)
+class Deaths:
+    """Counts how often a worker died over a chain, and says when that is enough."""
+
+    def __init__(self) -> None:
+        self._counts: collections.Counter[int] = collections.Counter()
+
+    def is_another_try(self, chain: Chain, why: str) -> bool:
+        """Note a death; whether the chain is run again."""
+        self._counts[chain.index] += 1
+        again = self._counts[chain.index] < MAX_DEATHS
+        log.warning(
+            "a worker died over %s (%s); %s", chain.result.stem, why, "it goes on" if again else "the shard is given up"
+        )
+        return again
+
+
+class _Worker:
+    """A process that runs one chain after another."""
+
+    def __init__(self) -> None:
+        # spawn: MediaPipe and torch hold threads that do not survive a fork
+        context = multiprocessing.get_context("spawn")
+        self.pipe: Connection
+        self.pipe, theirs = context.Pipe()
+        level = logging.getLogger().getEffectiveLevel()
+        self.process: BaseProcess = context.Process(target=_work, args=(theirs, level), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.chain: Chain | None = None
+
+    def give(self, chain: Chain) -> None:
+        self.chain = chain
+        self.pipe.send(chain)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+class _Pool:
+    def __init__(self, workers: int) -> None:
+        self._workers = [_Worker() for _ in range(workers)]
+        self._deaths = Deaths()
+
+    def run(self, chains: Sequence[Chain]) -> Iterator[tuple[Chain, list[ShardReport] | None]]:
+        """Yield each chain with its reports, or with None when it was given up."""
+        todo = collections.deque(chains)
+        try:
+            while todo or any(worker.chain for worker in self._workers):
+                for worker in self._workers:
+                    if worker.chain is None and todo:
+                        worker.give(todo.popleft())
+                busy = {worker.pipe: worker for worker in self._workers if worker.chain is not None}
+                for pipe in multiprocessing.connection.wait(list(busy)):
+                    worker = busy[pipe]  # type: ignore[index]
+                    chain = worker.chain
+                    assert chain is not None
+                    found, result = self._received(worker)
+                    if found:
+                        yield chain, result
+                    elif self._deaths.is_another_try(chain, f"exit status {result}"):
+                        todo.appendleft(chain)
+                    else:
+                        yield chain, None
+        finally:
+            for worker in self._workers:
+                worker.end()
+
+    def _received(self, worker: _Worker) -> tuple[bool, Any]:
+        """(True, reports), or (False, exit status) of a worker that died, which is replaced. Raises what it raised."""
+        try:
+            result, error = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            worker.process.join()
+            status = worker.process.exitcode
+            worker.end()
+            self._workers[self._workers.index(worker)] = _Worker()
+            return False, status
+        worker.chain = None
+        if error is not None:
+            raise error
+        return True, result
+
+
+def _work(pipe: Connection, log_level: int) -> None:
+    """What a worker process does, until it is ended or its parent is gone."""
+    _start_worker(log_level)
+    while True:
+        try:
+            chain = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer: tuple[Any, BaseException | None] = run_chain(chain, watched=True), None
+        except Exception as error:
+            answer = None, error
+        try:
+            pipe.send(answer)
+        except BrokenPipeError:
+            return
+        except Exception as unsendable:  # an error that cannot be pickled
+            pipe.send((None, RuntimeError(f"{type(answer[1]).__name__}: {answer[1]} ({unsendable})")))
 
 
 def _start_worker(log_level: int) -> None:
-    """Leave Ctrl-C to the parent, which stops the workers; and keep native libraries off the user's terminal.
+    """Leave Ctrl-C to the parent, which ends the workers; end when it is gone; keep native libraries off the terminal.
 
     Python's own stderr stays; the worker logs as much as the parent does.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
@@ -73,62 +175,8 @@ def _start_worker(log_level: int) -> None:
     logging.basicConfig(level=log_level, format="%(levelname)s %(name)s: %(message)s")
 
 
-def _pool(workers: int) -> concurrent.futures.ProcessPoolExecutor:
-    # spawn: MediaPipe and torch hold threads that do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    level = logging.getLogger().getEffectiveLevel()
-    return concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(level,)
-    )
-
-
-def _run_pool(chains: Sequence[Chain], workers: int) -> Iterator[tuple[Chain, list[ShardReport] | None]]:
-    """Yield each chain with its reports, or with None when a worker died while it was under way."""
-    pool = _pool(workers)
-    try:
-        futures = {pool.submit(run_chain, chain): chain for chain in chains}
-        for future in concurrent.futures.as_completed(futures):
-            try:
-                yield futures[future], future.result()
-            except BrokenProcessPool:
-                yield futures[future], None
-        pool.shutdown()
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-
-
-def run_local(chains: Sequence[Chain], workers: int, progress: Progress) -> tuple[list[ShardReport], list[Chain]]:
-    """Run all chains with `workers` processes (1: in this one).
-
-    Returns the reports and the chains whose worker died twice: once in company, once alone. They cost their shard, not
-    the run; their finished stages are kept, and a rerun tries again.
-    """
-    reports: list[ShardReport] = []
-    if workers <= 1:
-        for number, chain in enumerate(chains, 1):
-            reports += run_chain(chain)
-            progress(number, len(chains), chain.result.stem)
-        return reports, []
-    finished = 0
-    again: list[Chain] = []
-    for chain, result in _run_pool(chains, min(workers, max(len(chains), 1))):
-        if result is None:
-            again.append(chain)
-            continue
-        finished += 1
-        reports += result
-        progress(finished, len(chains), chain.result.stem)
-    dead: list[Chain] = []
-    for chain in again:
-        log.warning("a worker died; %s runs again alone", chain.result.stem)
-        for _, result in _run_pool([chain], 1):
-            if result is None:
-                dead.append(chain)
-            else:
-                reports += result
-        finished += 1
-        progress(finished, len(chains), chain.result.stem)
-    return reports, dead
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from chdtf.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # A column that may be null is never a fixed-size list: PyArrow writes such nulls to Parquet and cannot read them back.
 

@@ -1,104 +1,46 @@
-"""A stage, a shard, and the rule by which a shard is kept or made again.
+"""A shard: a Parquet file of rows whose metadata says what made it and what is in it.
 
-A shard is a Parquet file. Its metadata holds hashes: `fingerprint` says what made it (stage name, version, fields, and
-the content it was made from), `content` says what is in it. A target that carries the expected fingerprint is kept; a
-changed setting therefore makes again exactly what depends on it, and a changed result makes again what follows, while
-an unchanged one does not. `config` and `inputs` say the same for each video: when only some of a shard's videos have
-changed, or failed, only those are worked on again.
+`fingerprint` says what made it (stage name, version, fields, and the content of its input), `content` what is in it.
+`rows` holds a hash of every row, `inputs` for each row that went in its hash, how many rows it became, and whether it
+ended in an error of this stage; `config` is the stage's configuration alone. So a single row whose input or outcome
+changed can be made again, and no other.
 """
 
-import dataclasses
+import bisect
 import hashlib
-import json
-import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row, rows_from_table, table_from_rows
-from chdtf.errors import DiskFullError, Reject, Transient, UserError, is_disk_full
+from chdtf.errors import DiskFullError, UserError, is_disk_full
 from chdtf.files import atomic_path
-from chdtf.schema import OUTCOME, SCHEMA_VERSION, check_version
+from chdtf.schema import SCHEMA_VERSION, check_version
+from chdtf.stage import Stage, Workspace, config_fingerprint, extended_schema, stage_fingerprint
 
-log = logging.getLogger(__name__)
+__all__ = [
+    "ShardRows",
+    "Stage",
+    "Workspace",
+    "config_fingerprint",
+    "content_hash",
+    "content_of_rows",
+    "extended_schema",
+    "iter_rows",
+    "read_shard",
+    "readable_schema",
+    "row_hash",
+    "shard_metadata",
+    "stage_fingerprint",
+    "write_shard",
+    "write_tables",
+]
 
-
-@dataclasses.dataclass(frozen=True)
-class Workspace:
-    """Where a stage may write: media files named by clip and fingerprint, below the dataset's root."""
-
-    root: Path
-    stage: str
-    fingerprint: str
-    # what an earlier stage of the same chain left in memory for a later one, such as decoded frames; never relied on:
-    # a stage that does not find it works it out again, to the same result
-    scratch: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
-
-    def file(self, name: str, suffix: str) -> Path:
-        """Path for a file that belongs to the clip or video `name`; its folder exists."""
-        folder = self.root / "work" / "media" / self.stage
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{name}.{self.fingerprint[:8]}{suffix}"
-
-    def relative(self, path: Path) -> str:
-        """How a row names a file, so that a dataset can be moved and two builds are identical."""
-        return path.relative_to(self.root).as_posix()
-
-    def resolve(self, name: str) -> Path:
-        """The file that a row names."""
-        return self.root / name
-
-
-@runtime_checkable
-class Stage(Protocol):
-    """A step over rows: a frozen dataclass whose fields are its configuration."""
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-    adds: ClassVar[pa.Schema]  # columns that it adds; a name that exists already is replaced
-
-    def __hash__(self) -> int: ...
-
-    def load(self) -> Any:
-        """Load what `apply` needs (a detector, a network); once per worker and configuration."""
-        ...
-
-    def apply(self, row: Row, model: Any, workspace: Workspace) -> Iterable[Row]:
-        """Return the row with its new columns, or several. Raises `Reject` or `Transient` to end this row only."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardReport:
-    """What `run_shard` did to one shard."""
-
-    stage: str
-    kept: bool
-    rows: int
-    seconds: float
-
-
-def stage_fingerprint(stage: Stage, parent_content: str) -> str:
-    """Hash of what determines a stage's output: its name, version, fields, and the content of its input.
-
-    Left out are fields declared with `metadata={"fingerprint": False}`: where inputs lie, how long to wait.
-    """
-    fields = dataclasses.asdict(stage)  # type: ignore[call-overload]
-    for field in dataclasses.fields(stage):  # type: ignore[arg-type]
-        if not field.metadata.get("fingerprint", True):
-            del fields[field.name]
-    text = json.dumps([SCHEMA_VERSION, stage.name, stage.version, fields, parent_content], default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def config_fingerprint(stage: Stage) -> str:
-    """Hash of a stage's configuration alone; names media files, so that rows do not depend on their neighbours."""
-    return stage_fingerprint(stage, "")
+ROW_GROUP_BYTES = 8 << 20  # what a reader holds at a time
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 def content_hash(table: pa.Table) -> str:
@@ -110,31 +52,67 @@ def content_hash(table: pa.Table) -> str:
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
-def _readable(table: pa.Table) -> pa.Table:
-    """The table with fixed-size list columns as plain lists: PyArrow cannot read their nulls back from Parquet."""
+def row_hash(row: Row, schema: pa.Schema) -> str:
+    """Hash of one row's values and types."""
+    return content_hash(table_from_rows([row], schema))
+
+
+def content_of_rows(hashes: Iterable[str]) -> str:
+    """Hash of a shard's content from those of its rows."""
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def readable_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema with fixed-size list columns as plain lists: PyArrow cannot read their nulls back from Parquet."""
     fields = [
         field.with_type(pa.list_(field.type.value_type)) if pa.types.is_fixed_size_list(field.type) else field
-        for field in table.schema
+        for field in schema
     ]
-    return table.cast(pa.schema(fields))
+    return pa.schema(fields)
 
 
 def write_shard(table: pa.Table, path: Path, fingerprint: str, more: dict[str, str] | None = None) -> str:
     """Write a shard whole or not at all, with `more` as further metadata; returns its content hash."""
-    table = _readable(table)
+    table = table.cast(readable_schema(table.schema))
     content = content_hash(table)
-    hashes = {"schema_version": str(SCHEMA_VERSION), "fingerprint": fingerprint, "content": content}
-    tagged = table.replace_schema_metadata({**hashes, **(more or {})})
-    with atomic_path(path) as temporary:
-        pq.write_table(tagged, temporary, compression="zstd", write_page_checksum=True)
+    write_tables([table], table.schema, path, {"fingerprint": fingerprint, "content": content, **(more or {})})
     return content
+
+
+def write_tables(tables: Iterable[pa.Table], schema: pa.Schema, path: Path, metadata: dict[str, str]) -> None:
+    """Write tables of one schema as a shard, whole or not at all, holding one row group at a time.
+
+    `metadata` holds at least `fingerprint` and `content`. Raises `DiskFullError`.
+    """
+    tagged = schema.with_metadata({"schema_version": str(SCHEMA_VERSION), **metadata})
+    try:
+        with (
+            atomic_path(path) as temporary,
+            pq.ParquetWriter(temporary, tagged, compression="zstd", write_page_checksum=True) as writer,
+        ):
+            for group in _grouped(tables):
+                writer.write_table(group.replace_schema_metadata(tagged.metadata), row_group_size=group.num_rows)
+    except OSError as error:
+        if is_disk_full(error):
+            raise DiskFullError(path) from error
+        raise
+
+
+def _grouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    pending: list[pa.Table] = []
+    size = 0
+    for table in tables:
+        if pending and size + table.nbytes > ROW_GROUP_BYTES:
+            yield pa.concat_tables(pending).combine_chunks()
+            pending, size = [], 0
+        pending.append(table)
+        size += table.nbytes
+    if pending and (rows := pa.concat_tables(pending)).num_rows:
+        yield rows.combine_chunks()
 
 
 def _rebuild(path: Path) -> str:
     return f"rm {path} and run the same command again"
-
-
-_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 def shard_metadata(path: Path) -> dict[str, str]:
@@ -161,113 +139,60 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 def iter_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
     """Rows of a shard one after another, holding one row group at a time. Raises as `read_shard` does."""
-    shard_metadata(path)
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(batch_size=16, columns=list(columns) if columns else None):
-                yield from rows_from_table(pa.Table.from_batches([batch]))
-    except _UNREADABLE as error:
-        raise UserError(f"{path}: corrupt shard ({_first_line(error)}); {_rebuild(path)}") from error
+    with ShardRows(path, columns) as shard:
+        for number in range(len(shard)):
+            yield shard.row(number)
+
+
+class ShardRows:
+    """Rows of a shard by number, holding one row group at a time. Raises `UserError` as `read_shard` does."""
+
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+        shard_metadata(path)
+        self.path = path
+        self._columns = list(columns) if columns else None
+        try:
+            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        except _UNREADABLE as error:
+            raise UserError(f"{path}: corrupt shard ({_first_line(error)}); {_rebuild(path)}") from error
+        about = self._file.metadata
+        sizes = [about.row_group(number).num_rows for number in range(about.num_row_groups)]
+        self._starts: list[int] = [0, *itertools.accumulate(sizes)]
+        self._held: tuple[int, pa.Table] | None = None
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __enter__(self) -> "ShardRows":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._held = None
+        self._file.close()
+
+    def tables(self, start: int, count: int) -> Iterator[pa.Table]:
+        """`count` rows from number `start`, each as a table."""
+        for number in range(start, start + count):
+            group = bisect.bisect_right(self._starts, number) - 1
+            yield self._group(group).slice(number - self._starts[group], 1)
+
+    def row(self, number: int) -> Row:
+        """One row."""
+        return rows_from_table(next(self.tables(number, 1)))[0]
+
+    def _group(self, number: int) -> pa.Table:
+        if self._held is None or self._held[0] != number:
+            self._held = None
+            try:
+                self._held = number, self._file.read_row_group(number, self._columns)
+            except _UNREADABLE as error:
+                raise UserError(f"{self.path}: corrupt shard ({_first_line(error)}); {_rebuild(self.path)}") from error
+        return self._held[1]
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def extended_schema(schema: pa.Schema, adds: pa.Schema) -> pa.Schema:
-    """Columns of `schema` not replaced by `adds`, then those of `adds`, then the outcome columns."""
-    last = [*adds.names, *OUTCOME.names]
-    kept = [field for field in schema if field.name not in last]
-    return pa.schema([*kept, *(field for field in adds if field.name not in OUTCOME.names), *OUTCOME])
-
-
-def _apply_row(stage: Stage, row: Row, model: Callable[[], Any], workspace: Workspace) -> list[Row]:
-    if row.get("error") or row.get("reject"):
-        return [row]
-    loaded = model()  # a model that cannot be loaded ends the run, not the row
-    try:
-        return list(stage.apply(row, loaded, workspace))
-    except Reject as reject:
-        return [{**row, "reject": str(reject)}]
-    except Transient as error:
-        return [{**row, "error": str(error)}]
-    except Exception as error:
-        if isinstance(error, UserError):
-            raise
-        if is_disk_full(error):
-            raise DiskFullError(f"{workspace.root}: no space left; free some and run the same command again") from error
-        said = f"{stage.name}: {type(error).__name__}: {error}"
-        # the traceback with --debug only: the row carries the error, and the next run tries it again
-        log.error("%s: stage %s", row["clip_id"], said, exc_info=log.isEnabledFor(logging.INFO))
-        return [{**row, "error": said}]
-
-
-def is_complete(stage: Stage, source: Path, target: Path) -> bool:
-    """Whether `run_shard` would keep the target: made by this stage from this source, with no row to try again."""
-    if not (source.exists() and target.exists()):
-        return False
-    if shard_metadata(target)["fingerprint"] != stage_fingerprint(stage, shard_metadata(source)["content"]):
-        return False
-    return not _in_error(read_shard(target, ["clip_id", "error"])) - _in_error(read_shard(source, ["clip_id", "error"]))
-
-
-def _in_error(table: pa.Table) -> set[str]:
-    """Ids of the rows in error; one that came so from the stage before is not for this stage to try again."""
-    return set(table.filter(pc.is_valid(table.column("error"))).column("clip_id").to_pylist())
-
-
-def _input_hashes(table: pa.Table) -> dict[str, str]:
-    """Content hash of each video's rows."""
-    ids = table.column("video_id")
-    return {video_id: content_hash(table.filter(pc.equal(ids, video_id))) for video_id in ids.unique().to_pylist()}
-
-
-def _reusable(target: Path, config: str, inputs: dict[str, str], inherited: set[str]) -> dict[str, list[Row]]:
-    """Rows of an earlier run by video, where settings and input are the same and no error is the stage's own."""
-    if not target.exists():
-        return {}
-    metadata = shard_metadata(target)
-    if metadata.get("config") != config:
-        return {}
-    before = json.loads(metadata.get("inputs", "{}"))
-    done: dict[str, list[Row]] = {}
-    for row in rows_from_table(read_shard(target)):
-        if inputs.get(row["video_id"]) == before.get(row["video_id"], "unknown"):
-            done.setdefault(row["video_id"], []).append(row)
-    return {
-        video_id: rows
-        for video_id, rows in done.items()
-        if all(row["error"] is None or row["clip_id"] in inherited for row in rows)
-    }
-
-
-def run_shard(stage: Stage, model: Callable[[], Any], source: Path, target: Path, root: Path) -> ShardReport:
-    """Run one stage over one shard: keep the target, finish what is missing in it, or make it anew.
-
-    `model` is called to get the loaded model, only when a row needs it.
-    """
-    started = time.monotonic()
-    table = read_shard(source)
-    if is_complete(stage, source, target):
-        return ShardReport(stage.name, True, table.num_rows, time.monotonic() - started)
-    config = config_fingerprint(stage)
-    inputs = _input_hashes(table)
-    done = _reusable(target, config, inputs, _in_error(table))
-    workspace = Workspace(root, stage.name, config)
-    out: list[Row] = []
-    emitted: set[str] = set()
-    for row in rows_from_table(table):
-        if row["video_id"] not in done:
-            out += _apply_row(stage, row, model, workspace)
-        elif row["video_id"] not in emitted:
-            emitted.add(row["video_id"])
-            out += done[row["video_id"]]
-    result = table_from_rows(out, extended_schema(table.schema, stage.adds))
-    fingerprint = stage_fingerprint(stage, shard_metadata(source)["content"])
-    try:
-        write_shard(result, target, fingerprint, {"config": config, "inputs": json.dumps(inputs)})
-    except OSError as error:
-        if is_disk_full(error):
-            raise DiskFullError(f"{target}: no space left; free some and run the same command again") from error
-        raise
-    return ShardReport(stage.name, False, table.num_rows, time.monotonic() - started)

@@ -181,7 +181,7 @@ def _draw_one(folder: Path, video: SampleVideo) -> str:
         write_text(_truth_path(folder, video), json.dumps(entry, ensure_ascii=False))
     except Exception as error:
         if is_disk_full(error):
-            raise DiskFullError(f"{folder}: no space left; free some and run the same command again") from error
+            raise DiskFullError(folder) from error
         raise
     return video.video_id
 

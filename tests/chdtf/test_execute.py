@@ -1,18 +1,22 @@
-"""chdtf.execute: processes that die or are killed cost their shard at most, and a rerun ends where no trouble does."""
+"""chdtf.execute: processes that die or are killed cost a row at most, and a rerun ends where no trouble does."""
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chdtf.execute import Chain, run_chain, run_local
+from chdtf.chain import Chain, run_chain
+from chdtf.execute import run_local
 from chdtf.shards import read_shard, write_shard
+from chdtf.watch import Watch, clear, read_marker
 
 SHARDS = 3
 
@@ -51,7 +55,7 @@ class Watcher:
 def test_processes_make_the_same_bytes_as_none(toys: Any, tmp_path: Path) -> None:
     alone, company = make_chains(toys, tmp_path / "alone"), make_chains(toys, tmp_path / "company")
     watcher = Watcher()
-    reports, dead = run_local(alone, 1, watcher)
+    reports, dead = run_local(alone, 0, watcher)
     assert (len(reports), dead) == (3 * SHARDS, [])
     assert watcher.seen == [(1, 3), (2, 3), (3, 3)]
     run_local(company, 2, watcher)
@@ -59,27 +63,82 @@ def test_processes_make_the_same_bytes_as_none(toys: Any, tmp_path: Path) -> Non
     assert files(tmp_path / "alone") == files(tmp_path / "company")
 
 
-def test_a_dying_worker_costs_its_shard_only(toys: Any, tmp_path: Path) -> None:
+def outcomes(chains: list[Chain]) -> dict[str, str | None]:
+    rows = [row for chain in chains for row in read_shard(chain.result, ["clip_id", "error"]).to_pylist()]
+    return {row["clip_id"]: row["error"] for row in rows}
+
+
+def test_a_row_that_kills_its_workers_costs_itself_only(toys: Any, tmp_path: Path) -> None:
     chains = make_chains(toys, tmp_path)
     (tmp_path / "again-v1b_001").write_text("die")
     watcher = Watcher()
     _, dead = run_local(chains, 2, watcher)
-    assert [chain.index for chain in dead] == [1]
-    assert watcher.seen[-1] == (3, 3)
-    assert [chain.result.exists() for chain in chains] == [True, False, True]
-    assert chains[1].path(2).exists(), "its finished stages are kept"
-    (tmp_path / "again-v1b_001").unlink()
-    _, dead = run_local(chains, 2, watcher)
     assert not dead
-    assert all(read_shard(chain.result).num_rows == 6 for chain in chains)
+    assert watcher.seen[-1] == (3, 3)
+    failed = {clip: error for clip, error in outcomes(chains).items() if error}
+    assert list(failed) == ["v1b_001"]
+    assert failed["v1b_001"].startswith("worker_died: 2 times in stage again; its memory may not")
+    (tmp_path / "again-v1b_001").unlink()
+    clear(tmp_path)
+    (tmp_path / "again.log").unlink()
+    run_local(chains, 1, watcher)
+    assert not any(outcomes(chains).values())
+    assert (tmp_path / "again.log").read_text().split() == ["v1b_001"], "a later run tries it again, and only it"
 
 
 def test_a_worker_that_dies_once_costs_nothing(toys: Any, tmp_path: Path) -> None:
+    chains, whole = make_chains(toys, tmp_path / "died"), make_chains(toys, tmp_path / "whole")
+    (tmp_path / "died" / "split-v2a").write_text("die once")
+    run_local(chains, 2, Watcher())
+    run_local(whole, 0, Watcher())
+    assert files(tmp_path / "died") == files(tmp_path / "whole")
+    assert not list((tmp_path / "died/work/running").glob("*.json"))
+
+
+def test_an_item_that_hangs_is_ended_and_named(toys: Any, tmp_path: Path) -> None:
+    """One item that never returns: ended after its stage's time, named with where it was stuck; the others are done."""
     chains = make_chains(toys, tmp_path)
-    (tmp_path / "split-v2a").write_text("die once")
-    _, dead = run_local(chains, 2, Watcher())
+    (tmp_path / "split-v1a").write_text("hang")
+    started = time.monotonic()
+    _, dead = run_local(chains, 1, Watcher())
+    assert time.monotonic() - started < 15, "the time-out of the toy stages is 1 s"
     assert not dead
-    assert all(read_shard(chain.result).num_rows == 6 for chain in chains)
+    failed = {clip: error for clip, error in outcomes(chains).items() if error}
+    assert list(failed) == ["v1a"]
+    assert re.fullmatch(r"timed_out: split took longer than 1 s \(in result, toy_stages\.py:\d+\)", failed["v1a"])
+
+
+def test_two_processes_never_work_on_one_shard(toys: Any, tmp_path: Path) -> None:
+    """A worker left over from a killed run may still live when the next run begins: that one waits for it."""
+    root = tmp_path / "two"
+    (chain, *_) = make_chains(toys, root)
+    (tmp_path / "order").mkdir()
+    with Watch(root, 0):
+        thread = threading.Thread(target=run_local, args=([chain], 1, Watcher()))
+        thread.start()
+        time.sleep(1.5)
+        assert not list(root.rglob("*.journal")), "it waits"
+    thread.join(timeout=20)
+    assert chain.result.exists()
+
+
+def test_workers_end_with_their_parent(toys: Any, tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    make_chains(toys, tmp_path / "root")
+    (tmp_path / "root" / "add-v0a").write_text("hang")
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path / "root"), "1", "WARNING"]
+    with subprocess.Popen(command) as process:
+        marker = tmp_path / "root/work/running/shard-00000.json"
+        while (found := read_marker(marker)) is None:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    worker = Path("/proc") / str(found["pid"])
+    until = time.monotonic() + 5
+    while worker.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not worker.exists()
 
 
 def test_an_error_in_a_worker_reaches_the_caller(toys: Any, tmp_path: Path) -> None:
@@ -95,7 +154,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the back
 sys.path[:0] = [sys.argv[1]]
 import toy_stages
 from pathlib import Path
-from chdtf.execute import Chain, run_chain, run_local
+from chdtf.chain import Chain, run_chain
+from chdtf.execute import run_local
 if __name__ == "__main__":
     logging.basicConfig(level=sys.argv[4])
     root = Path(sys.argv[2])
@@ -105,7 +165,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("workers", "stop"), [(1, signal.SIGKILL), (2, signal.SIGINT)])
+@pytest.mark.parametrize(("workers", "stop"), [(0, signal.SIGKILL), (2, signal.SIGKILL), (2, signal.SIGINT)])
 def test_a_stopped_run_continues_to_the_same_end(toys: Any, tmp_path: Path, workers: int, stop: signal.Signals) -> None:
     script = tmp_path / "run.py"
     script.write_text(RUN)
@@ -127,12 +187,12 @@ def test_a_stopped_run_continues_to_the_same_end(toys: Any, tmp_path: Path, work
         assert process.returncode != 0
     before = files(root)
     assert len(before) < len(wanted)
-    run_local(make_chains(toys, root), 1, Watcher())
+    run_local(make_chains(toys, root), 0, Watcher())
     assert files(root) == wanted
     assert not list(root.rglob(".tmp-*")) or stop == signal.SIGKILL
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize(("level", "shown"), [("WARNING", False), ("INFO", True)])
 def test_the_traceback_of_a_row_is_shown_only_to_who_debugs(
     toys: Any, tmp_path: Path, workers: int, level: str, shown: bool

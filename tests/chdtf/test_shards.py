@@ -1,4 +1,4 @@
-"""chdtf.shards: what is remade, what is kept, and that no row is lost."""
+"""chdtf.chain and chdtf.shards: what is remade, what is kept, and that no row is lost."""
 
 import dataclasses
 import errno
@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chdtf import shards
+from chdtf.chain import Chain, chain_is_complete, run_chain, run_shard
 from chdtf.errors import DiskFullError, UserError
-from chdtf.execute import Chain, chain_is_complete, run_chain
-from chdtf.shards import read_shard, run_shard, stage_fingerprint, write_shard
+from chdtf.journal import count_entries
+from chdtf.shards import content_hash, iter_rows, read_shard, stage_fingerprint, write_shard
 
 NAMES = ("a", "b", "c")
 
@@ -111,12 +112,12 @@ def test_an_error_of_an_earlier_stage_is_not_tried_again_by_a_later_one(toys: An
     run_chain(chain)
     calls(tmp_path)
     run_chain(chain)
-    assert calls(tmp_path) == {"add": ["a_000", "a_001"]}, "by video: its clips are made together"
+    assert calls(tmp_path) == {"add": ["a_000"]}
     trouble(tmp_path, "add-a_000", "")
     trouble(tmp_path, "split-b", "transient")
     write_shard(toys.input_table([*NAMES, "d"]), chain.path(0), "by hand")
     run_chain(chain)
-    assert calls(tmp_path) == {"split": ["d"], "add": ["a_000", "a_001", "d_000", "d_001"]}
+    assert calls(tmp_path) == {"split": ["d"], "add": ["a_000", "d_000", "d_001"]}
 
 
 def test_only_videos_whose_input_changed_are_worked_on(toys: Any, tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_a_flipped_byte_of_the_data_is_found_or_changes_nothing(toys: Any, tmp_p
         except UserError:
             found += 1
         else:
-            assert shards.content_hash(back) == shards.content_hash(table), place
+            assert content_hash(back) == content_hash(table), place
     assert found > footer / 2
 
 
@@ -195,7 +196,7 @@ def test_another_schema_version_is_refused_with_the_remedy(toys: Any, tmp_path: 
     run_chain(chain)
     table = pq.read_table(chain.result)
     pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"schema_version": b"0"}), chain.result)
-    with pytest.raises(UserError, match=r"schema version 0, this version reads 1; rebuild it with: rm "):
+    with pytest.raises(UserError, match=r"schema version 0, this version reads 2; rebuild it with: rm "):
         run_chain(chain)
     pq.write_table(table.replace_schema_metadata(None), chain.result)
     with pytest.raises(UserError, match="schema version unknown"):
@@ -211,11 +212,14 @@ def test_a_full_disk_ends_the_run_and_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shards.pq, "write_table", full)
+        patch.setattr(shards.pq.ParquetWriter, "write_table", full)
         with pytest.raises(DiskFullError, match="free some and run the same command again"):
             run_chain(chain)
-    assert list(chain.result.parent.iterdir()) == []
+    assert [path.suffix for path in chain.result.parent.iterdir()] == [".journal"], "what was done is kept"
+    calls(tmp_path)
     run_chain(chain)
+    assert calls(tmp_path) == {}
+    assert [path.suffix for path in chain.result.parent.iterdir()] == [".parquet"]
     assert read_shard(chain.result).num_rows == len(NAMES)
 
 
@@ -238,3 +242,81 @@ def test_fingerprint_follows_every_field_but_those_left_out(toys: Any) -> None:
     ]
     assert len(set(prints)) == len(prints)
     assert stage_fingerprint(toys.Add(folder="elsewhere", pause_s=3.0), "p") == prints[0]
+
+
+def test_rows_go_depth_first_so_that_memory_is_shared_with_the_next_stage(toys: Any, tmp_path: Path) -> None:
+    """What a generator leaves in `scratch` for a row is there when the next stage sees that row, and gone after it."""
+    chain = make_chain(toys, tmp_path, [toys.Decode(folder=str(tmp_path)), toys.Use(folder=str(tmp_path))], ["a", "b"])
+    run_chain(chain)
+    assert read_shard(chain.result).column("found").to_pylist() == ["memory"] * 6
+    assert (tmp_path / "order.log").read_text().split() == [
+        *("decode-a0", "use-a_000", "decode-a1", "use-a_001", "decode-a2", "use-a_002"),
+        *("decode-b0", "use-b_000", "decode-b1", "use-b_001", "decode-b2", "use-b_002"),
+    ]
+
+
+def test_a_generator_that_breaks_off_leaves_what_it_made_and_the_reason(toys: Any, tmp_path: Path) -> None:
+    chain = make_chain(toys, tmp_path, [toys.Decode(folder=str(tmp_path)), toys.Use(folder=str(tmp_path))], ["a"])
+    trouble(tmp_path, "decode-a", "reject after 2")
+    run_chain(chain)
+    rows = read_shard(chain.result).to_pylist()
+    assert [row["clip_id"] for row in rows] == ["a_000", "a_001", "a"]
+    assert [row["reject"] for row in rows] == [None, None, "unreadable: the rest"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.8, 0.99])
+def test_a_torn_journal_is_continued_to_the_same_bytes(toys: Any, tmp_path: Path, share: float) -> None:
+    """Whatever part of a journal reached the disk: whole entries are not made again, and the shard is the same."""
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    for root in (whole, torn):
+        root.mkdir()
+    stages = [toys.Add(folder=str(torn))]
+    run_chain(make_chain(toys, whole, [toys.Add(folder=str(whole))]))
+    chain = make_chain(toys, torn, stages)
+    trouble(torn, "add-c", "stop")
+    with pytest.raises(KeyboardInterrupt):
+        run_chain(chain)
+    (torn / "add-c").unlink()
+    (journal,) = torn.rglob("*.journal")
+    data = journal.read_bytes()
+    assert count_entries(journal) == 2
+    journal.write_bytes(data[: int(len(data) * share)])
+    left = count_entries(journal)
+    calls(torn)
+    run_chain(chain)
+    assert calls(torn) == {"add": list(NAMES[left:])}
+    assert chain.result.read_bytes() == (whole / "work/01_add/shard-00000.parquet").read_bytes()
+    assert not list(torn.rglob("*.journal"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocking:
+    """Tombstones for some clip ids."""
+
+    ids: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.ids)
+
+    def blocks(self, row: dict[str, Any]) -> str | None:
+        return "tombstoned: on request" if row["video_id"] in self.ids else None
+
+
+def test_a_tombstone_ends_its_rows_and_only_those(toys: Any, tmp_path: Path) -> None:
+    chain = make_chain(toys, tmp_path, [toys.Add(folder=str(tmp_path)), toys.Split(folder=str(tmp_path))])
+    run_chain(chain)
+    before = chain.result.read_bytes()
+    calls(tmp_path)
+    blocked = dataclasses.replace(chain, tombstones=Blocking(("b",)))
+    assert not chain_is_complete(blocked)
+    run_chain(blocked)
+    assert calls(tmp_path) == {}, "no stage sees it, and the others are kept"
+    rows = list(iter_rows(blocked.result))
+    assert [row["clip_id"] for row in rows] == [*("a_000", "a_001", "a_002"), "b", *("c_000", "c_001", "c_002")]
+    assert [row["reject"] for row in rows if row["reject"]] == ["tombstoned: on request"]
+    assert rows[3]["part"] is None
+    assert chain_is_complete(blocked)
+    assert not chain_is_complete(chain)
+    run_chain(chain)
+    assert chain.result.read_bytes() == before
+    assert calls(tmp_path) == {"add": ["b"], "split": ["b"]}, "what was blocked is made again, as it was"

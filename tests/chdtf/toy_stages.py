@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ class Add:
 
     name: ClassVar[str] = "add"
     version: ClassVar[int] = 1
+    timeout_s: ClassVar[float] = 1.0
     adds: ClassVar[pa.Schema] = pa.schema([("value", pa.int64())])
 
     amount: int = 1
@@ -48,6 +49,10 @@ class Add:
             raise Reject("ugly", "score 7")
         if kind == "bug":
             raise ZeroDivisionError("planted")
+        if kind == "stop":
+            raise KeyboardInterrupt
+        if kind == "hang":
+            time.sleep(3600)
         if kind == "die once":
             trouble.unlink()
         if kind.startswith("die"):
@@ -74,6 +79,42 @@ class Split(Add):
         return [
             {**row, "clip_id": f"{row['clip_id']}_{part:03d}", "part": part} for part in range(max(1, kept["value"]))
         ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decode(Add):
+    """Yields three clips of a video one after another, each with its frames in memory."""
+
+    name: ClassVar[str] = "decode"
+    adds: ClassVar[pa.Schema] = pa.schema([("part", pa.int64())])
+
+    def apply(self, row: Row, model: str, workspace: Workspace) -> Iterator[Row]:
+        trouble = Path(self.folder) / f"decode-{row['clip_id']}"
+        for part in range(3):
+            if trouble.exists() and part == 2:
+                raise Reject("unreadable", "the rest")
+            _note(self.folder, f"decode-{row['clip_id']}{part}")
+            clip_id = f"{row['clip_id']}_{part:03d}"
+            workspace.scratch["frames"] = clip_id
+            yield {**row, "clip_id": clip_id, "part": part}
+            del workspace.scratch["frames"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Use(Add):
+    """Says where it found the frames."""
+
+    name: ClassVar[str] = "use"
+    adds: ClassVar[pa.Schema] = pa.schema([("found", pa.string())])
+
+    def apply(self, row: Row, model: str, workspace: Workspace) -> Iterable[Row]:
+        _note(self.folder, f"use-{row['clip_id']}")
+        return [{**row, "found": "memory" if workspace.scratch.get("frames") == row["clip_id"] else "disk"}]
+
+
+def _note(folder: str, words: str) -> None:
+    with (Path(folder) / "order.log").open("a") as log:
+        log.write(f"{words}\n")
 
 
 def input_table(names: Iterable[str], value: int = 1) -> pa.Table:
