@@ -69,19 +69,32 @@ def planes_of(frame: Any, reformatter: Any) -> tuple[Planes, Colour]:
     `reformatter` is an `av.video.reformatter.VideoReformatter`, kept from frame to frame.
     """
     if frame.width < 2 or frame.height < 2:
-        frame = reformatter.reformat(frame, width=max(frame.width, 2), height=max(frame.height, 2))
+        frame = reformat(reformatter, frame, width=max(frame.width, 2), height=max(frame.height, 2))
     colour = colour_of(frame)
     if colour is None:  # RGB, or a matrix that FFmpeg had better undo
-        frame = reformatter.reformat(frame, format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
+        frame = reformat(reformatter, frame, format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG")
         colour = STANDARD
     elif frame.format.name not in ("yuv420p", "yuvj420p"):
         kept = "JPEG" if colour.full_range else "MPEG"
-        frame = reformatter.reformat(frame, format="yuv420p", src_color_range=kept, dst_color_range=kept)
+        frame = reformat(reformatter, frame, format="yuv420p", src_color_range=kept, dst_color_range=kept)
+    return views_of(frame), colour
+
+
+def views_of(frame: Any) -> Planes:
+    """Views of the planes of a frame in 8-bit 4:2:0; they can be written to where the frame can."""
     y, u, v = (
         np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
         for plane in frame.planes
     )
-    return (y, u, v), colour
+    return y, u, v
+
+
+def reformat(reformatter: Any, frame: Any, **how: Any) -> Any:
+    """`av.video.reformatter.VideoReformatter.reformat`, in one thread where PyAV lets one choose (18 does, 15 not)."""
+    try:
+        return reformatter.reformat(frame, **how, threads=1)
+    except TypeError:
+        return reformatter.reformat(frame, **how)
 
 
 def packed(planes: Planes) -> np.ndarray:

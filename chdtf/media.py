@@ -105,16 +105,19 @@ def refusing(path: Path | io.BytesIO) -> Iterator[None]:
 _SEEK_MARGINS_S = (0.5, 4.0, 30.0)  # before the wanted frame; a keyframe may need some frames to settle
 
 
-def decode(path: Path | io.BytesIO, start_s: float = 0.0, end_s: float | None = None) -> Iterator[tuple[float, Any]]:
+def decode(
+    path: Path | io.BytesIO, start_s: float = 0.0, end_s: float | None = None, threads: int = 0
+) -> Iterator[tuple[float, Any]]:
     """Every decoded frame of the first video stream in order: (time_s, `av.VideoFrame`), rotation not applied.
 
     Times count from the stream's first frame. The first is the one shown at `start_s`, the last the first one at or
-    after `end_s`, so that it is known how long each one in between lasts. Memory does not grow with the length. Raises
+    after `end_s`, so that it is known how long each one in between lasts. Memory does not grow with the length.
+    `threads` = 0: as many as there are cores; 1 costs the least, where other processes have work for the others. Raises
     FFmpeg's errors; wrap in `refusing`.
     """
     for margin_s in (*_SEEK_MARGINS_S, None):
         if margin_s is None or start_s > 2 * margin_s:
-            found = _decode_from(path, start_s, end_s, margin_s)
+            found = _decode_from(path, start_s, end_s, margin_s, threads)
             first = next(found, None)
             if first is not None and (margin_s is None or first[0] <= start_s + 1e-6):
                 yield first
@@ -124,13 +127,14 @@ def decode(path: Path | io.BytesIO, start_s: float = 0.0, end_s: float | None = 
 
 
 def _decode_from(
-    path: Path | io.BytesIO, start_s: float, end_s: float | None, margin_s: float | None
+    path: Path | io.BytesIO, start_s: float, end_s: float | None, margin_s: float | None, threads: int
 ) -> Generator[tuple[float, Any], None, None]:
     with av.open(_source(path)) as container:
         if not container.streams.video:
             raise UnreadableError(path, "no video stream")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
         origin = float((stream.start_time or 0) * (stream.time_base or 0))
         if margin_s is not None:
             container.seek(int((origin + start_s - margin_s) / stream.time_base), stream=stream)

@@ -1,24 +1,27 @@
-"""A clip's frames at a constant rate, cut to a region of the source and kept small in memory: YUV 4:2:0, 640 px.
+"""A clip's frames at a constant rate, cut to a region of the source and kept small in memory, as YUV 4:2:0.
 
 The frames of a clip are taken while its source is decoded for another purpose (`RegionTaker`), or by decoding again
 (`read_footage`); both give the same bytes.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from chdtf.colour import STANDARD, Colour, Planes, planes_of, to_standard
-from chdtf.media import decode, fit_size, refusing
+from chdtf.colour import STANDARD, Colour, Planes, planes_of, reformat, to_standard, views_of
+from chdtf.media import decode, refusing
 from chdtf.schema import FPS
 from chdtf.timing import ConstantRate
 
-LONGEST_SIDE_PX = 640
+LONGEST_SIDE_PX = 800  # a larger region is kept at a half, a third ... of its size
+MAX_BYTES = 460_000_000  # of one clip; more frames than this holds are kept at half the size
 Box = tuple[int, int, int, int]
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
@@ -57,66 +60,89 @@ class Footage:
         """How many frames."""
         return len(self.frames)
 
+    @property
+    def scale(self) -> float:
+        """Pixels kept for each pixel of the source, in one direction: 1 or less."""
+        return self.frames[0][0].shape[1] / (self.region[2] - self.region[0]) if self.frames else 1.0
+
     def window(self, box: Sequence[float]) -> Box:
-        """`box` (fractions of the shown frame) in pixels of the planes; it may reach beyond them."""
-        x0, y0, x1, y1 = self.region
-        height, width = self.frames[0][0].shape
-        across, down = width / (x1 - x0), height / (y1 - y0)
-        left, top = (box[0] * self.shown[0] - x0) * across, (box[1] * self.shown[1] - y0) * down
-        right, bottom = (box[2] * self.shown[0] - x0) * across, (box[3] * self.shown[1] - y0) * down
-        return round(left), round(top), round(right), round(bottom)
+        """`box` (fractions of the shown frame) in pixels of the planes: even numbers; it may reach beyond them."""
+        width, height = self.shown
+        scale = self.scale
+        left, top = (box[0] * width - self.region[0]) * scale, (box[1] * height - self.region[1]) * scale
+        across, down = (box[2] - box[0]) * width * scale, (box[3] - box[1]) * height * scale
+        x0, y0 = _even(left), _even(top)
+        return x0, y0, x0 + max(_even(across), 2), y0 + max(_even(down), 2)
 
     def crop(self, box: Sequence[float], size_px: int) -> Iterator[np.ndarray]:
         """Each frame cut to `box` (fractions of the shown frame) and scaled to a square of `size_px`, an even number.
 
-        Yields uint8 (size_px * 3 / 2, size_px), the planes of YUV 4:2:0 one after another (I420) in BT.601 limited
-        range, whatever the source's colours: what unlabelled small video is taken for. What lies outside the frame
-        repeats its border. A repeated frame yields the same array.
+        Yields uint8 (size_px * 3 / 2, size_px), the planes of YUV 4:2:0 one after another (I420), in the standard
+        colours of `chdtf.colour`. What lies outside the frame repeats its border. A repeated frame yields the same
+        array. Scaled by FFmpeg, bicubic.
         """
         if not self.frames:
             return
         window = self.window(box)
+        given = av.VideoFrame(window[2] - window[0], window[3] - window[1], "yuv420p")
+        views = views_of(given)
+        reformatter = VideoReformatter()
         last: Planes | None = None
         for planes in self.frames:
             if planes is not last:
                 last = planes
-                y, u, v = (_cut(plane, window, size_px, bool(i)) for i, plane in enumerate(planes))
-                out = to_standard((y, u, v), self.colour)
+                for i, view in enumerate(views):
+                    view[:] = _cut(planes[i], window, chroma=i > 0)
+                scaled = reformat(reformatter, given, width=size_px, height=size_px, interpolation="BICUBIC")
+                out = to_standard(views_of(scaled), self.colour)
             yield out
 
 
-def _cut(plane: np.ndarray, window: Box, size_px: int, chroma: bool) -> np.ndarray:
-    """A window of one plane, scaled; `window` is in pixels of the luma plane."""
-    x0, y0, x1, y1 = (round(value / 2) for value in window) if chroma else window
-    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
+def _even(value: float) -> int:
+    return 2 * round(value / 2)
+
+
+def _cut(plane: np.ndarray, window: Box, chroma: bool) -> np.ndarray:
+    """A window of one plane; `window` is in pixels of the luma plane."""
+    x0, y0, x1, y1 = (value // 2 for value in window) if chroma else window
     height, width = plane.shape
-    inside = plane[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
     beyond = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
-    if any(beyond):
-        inside = cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_REPLICATE)
-    return _scaled(inside, size_px // 2 if chroma else size_px, size_px // 2 if chroma else size_px)
-
-
-def _scaled(plane: np.ndarray, width: int, height: int) -> np.ndarray:
-    if plane.shape == (height, width):
-        return plane.copy()  # a view would keep the whole decoded frame
-    shrinks = plane.shape[0] > height or plane.shape[1] > width
-    out: np.ndarray = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    if not any(beyond):
+        return plane[y0:y1, x0:x1]
+    across, down = (np.arange(low, high) for low, high in ((x0, x1), (y0, y1)))
+    out: np.ndarray = plane[down.clip(0, height - 1)[:, None], across.clip(0, width - 1)]
     return out
 
 
-def region_px(roi: Sequence[float] | None, width: int, height: int) -> Box:
-    """A region as pixels of the shown frame: even, at least 2 px each way, grown outwards, within the frame."""
+def _shrunk(plane: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A copy of a plane in a smaller or the same size (a whole fraction of it, unless the source changes its size)."""
+    if plane.shape == (height, width):
+        return plane.copy()  # a view would keep the whole decoded frame
+    out: np.ndarray = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+    return out
+
+
+def region_px(roi: Sequence[float] | None, width: int, height: int) -> tuple[Box, int]:
+    """A region as pixels of the shown frame, and the whole number by which it is divided to be kept.
+
+    Grown outwards, within the frame, so that it can be divided evenly, and once more by two, chroma included; where the
+    frame ends too early for that, some of the last pixels are left out.
+    """
+    x0, y0, x1, y1 = WHOLE if roi is None else roi
+    longest = max((x1 - x0) * width, (y1 - y0) * height)
+    factor = max(1, math.ceil(longest / LONGEST_SIDE_PX - 1e-6))
 
     def span(low: float, high: float, size: int) -> tuple[int, int]:
-        limit = size - size % 2
-        begin = min(max(int(np.floor(low * size / 2 + 1e-6)) * 2, 0), limit - 2)
-        end = max(min(int(np.ceil(high * size / 2 - 1e-6)) * 2, limit), begin + 2)
-        return begin, end
+        unit = 4 * factor if size >= 4 * factor else 2
+        begin = min(max(math.floor(low * size / 2 + 1e-6) * 2, 0), size - unit)
+        end = min(max(math.ceil(high * size - 1e-6), begin + 1), size)
+        length = min(math.ceil((end - begin) / unit), size // unit) * unit
+        begin = min(begin, size - length)
+        begin -= begin % 2
+        return begin, begin + length
 
-    x0, y0, x1, y1 = WHOLE if roi is None else roi
     (left, right), (top, bottom) = span(x0, x1, width), span(y0, y1, height)
-    return left, top, right, bottom
+    return (left, top, right, bottom), factor
 
 
 class RegionTaker:
@@ -136,7 +162,8 @@ class RegionTaker:
         self._reformatter = VideoReformatter()
         self._frames: list[Planes] = []
         self._shape: tuple[tuple[int, int], Box, Colour] | None = None
-        self._size = (2, 2)
+        self._size = (2, 2)  # width, height px of the planes
+        self._bytes = 0
 
     def add(self, time_s: float, frame: Any) -> None:
         """Take one decoded frame (`av.VideoFrame`), shown from `time_s` on."""
@@ -149,7 +176,10 @@ class RegionTaker:
             return
         if self._held is None:
             self._held = self._taken(self._pending)
+            self._bytes += sum(plane.nbytes for plane in self._held)
         self._frames += [self._held] * count
+        if self._bytes > MAX_BYTES and min(self._size) >= 4:
+            self._halve()
 
     def _taken(self, frame: Any) -> Planes:
         planes, colour = planes_of(frame, self._reformatter)
@@ -157,18 +187,30 @@ class RegionTaker:
         if turns:
             planes = (np.rot90(planes[0], turns), np.rot90(planes[1], turns), np.rot90(planes[2], turns))
         height, width = planes[0].shape
-        x0, y0, x1, y1 = region = region_px(self._roi, width, height)
+        region, factor = region_px(self._roi, width, height)
+        x0, y0, x1, y1 = region
         if self._shape is None:
             self._shape = (width, height), region, colour
-            self._size = fit_size(x1 - x0, y1 - y0, LONGEST_SIDE_PX) or (x1 - x0, y1 - y0)
-        across, down = self._size  # those of the first frame: a source may change its size midway
+            self._size = max((x1 - x0) // factor, 2), max((y1 - y0) // factor, 2)
         y, u, v = planes
         chroma = slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2)
-        return (
-            _scaled(y[y0:y1, x0:x1], across, down),
-            _scaled(u[chroma], across // 2, down // 2),
-            _scaled(v[chroma], across // 2, down // 2),
-        )
+        return self._fitted((y[y0:y1, x0:x1], u[chroma], v[chroma]))
+
+    def _fitted(self, planes: Planes) -> Planes:
+        """The planes in the size of the first frame: a source may change its size midway."""
+        width, height = self._size
+        u, v = (_shrunk(plane, width // 2, height // 2) for plane in planes[1:])
+        return _shrunk(planes[0], width, height), u, v
+
+    def _halve(self) -> None:
+        self._size = (self._size[0] // 2, self._size[1] // 2)
+        last: Planes | None = None
+        for i, planes in enumerate(self._frames):
+            if planes is not last:
+                last, halved = planes, self._fitted(planes)
+            self._frames[i] = halved
+        self._held = halved
+        self._bytes //= 4
 
     def finish(self, end_s: float) -> Footage:
         """The clip up to `end_s`: no frame at or after it is in it. The taker is spent."""
@@ -186,6 +228,6 @@ def read_footage(path: Path, start_s: float, end_s: float, roi: Sequence[float] 
     """
     taker = RegionTaker(start_s, roi, fps)
     with refusing(path):
-        for time_s, frame in decode(path, start_s, end_s):
+        for time_s, frame in decode(path, start_s, end_s, threads=1):
             taker.add(time_s, frame)
         return taker.finish(end_s)

@@ -21,16 +21,19 @@ from chdtf.shards import Workspace
 def footage_of(row: Row, workspace: Workspace) -> Footage:
     """The clip's frames around its box: as `cut` kept them in memory, or decoded again, to the same bytes.
 
-    Where the box leaves the region that `cut` kept, the box itself is the region.
+    The box itself is the region where it leaves the one that `cut` kept, or where that was kept smaller than the clip
+    is to be though the source shows more.
     """
-    roi = row.get("roi")
-    if not contains(roi, row["box"]):
-        roi = row["box"]
-    else:
+    source, box, roi = workspace.resolve(row["source"]), row["box"], row.get("roi")
+    times = row["clip_start_s"], row["clip_end_s"]
+    if contains(roi, box):
         clip_id, footage = workspace.scratch.get("footage", (None, None))
-        if clip_id == row["clip_id"] and isinstance(footage, Footage):
+        if clip_id != row["clip_id"] or not isinstance(footage, Footage):
+            footage = read_footage(source, *times, roi)
+        x0, _, x1, _ = footage.window(box)
+        if footage.scale == 1 or x1 - x0 >= FRAME_SIZE_PX:
             return footage
-    return read_footage(workspace.resolve(row["source"]), row["clip_start_s"], row["clip_end_s"], roi)
+    return read_footage(source, *times, box)
 
 
 @dataclasses.dataclass(frozen=True)
