@@ -16,12 +16,12 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from chdtf.colour import STANDARD, Colour, Planes, planes_of, reformat, to_standard, views_of
-from chdtf.media import decode, refusing
+from chdtf.media import decode, fit_size, refusing
 from chdtf.schema import FPS
 from chdtf.timing import ConstantRate
 
-LONGEST_SIDE_PX = 800  # a larger region is kept at a half, a third ... of its size
-MAX_BYTES = 460_000_000  # of one clip; more frames than this holds are kept at half the size
+LONGEST_SIDE_PX = 640  # a larger region is kept smaller: 30 s take 461 MB at most
+_SMALLEST_PX = 392  # a larger region is not kept smaller than this, so that a crop of 60 % still has 230 px
 Box = tuple[int, int, int, int]
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
@@ -114,35 +114,39 @@ def _cut(plane: np.ndarray, window: Box, chroma: bool) -> np.ndarray:
     return out
 
 
-def _shrunk(plane: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A copy of a plane in a smaller or the same size (a whole fraction of it, unless the source changes its size)."""
-    if plane.shape == (height, width):
-        return plane.copy()  # a view would keep the whole decoded frame
-    out: np.ndarray = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
-    return out
+def region_px(roi: Sequence[float] | None, width: int, height: int) -> tuple[Box, tuple[int, int]]:
+    """A region as pixels of the shown frame, and the (width, height) in which it is kept, even numbers.
 
-
-def region_px(roi: Sequence[float] | None, width: int, height: int) -> tuple[Box, int]:
-    """A region as pixels of the shown frame, and the whole number by which it is divided to be kept.
-
-    Grown outwards, within the frame, so that it can be divided evenly, and once more by two, chroma included; where the
-    frame ends too early for that, some of the last pixels are left out.
+    Grown outwards, within the frame, so that it is a whole multiple of what is kept, which is quick to scale; where the
+    frame ends too early for that, some of the last pixels are left out. Only just above the longest side to keep the
+    ratio is not a whole number.
     """
     x0, y0, x1, y1 = WHOLE if roi is None else roi
     longest = max((x1 - x0) * width, (y1 - y0) * height)
     factor = max(1, math.ceil(longest / LONGEST_SIDE_PX - 1e-6))
+    odd = factor == 2 and longest / 2 < _SMALLEST_PX
+    unit = 2 if odd else 2 * factor
 
     def span(low: float, high: float, size: int) -> tuple[int, int]:
-        unit = 4 * factor if size >= 4 * factor else 2
-        begin = min(max(math.floor(low * size / 2 + 1e-6) * 2, 0), size - unit)
+        step = unit if size >= unit else 2
+        begin = min(max(math.floor(low * size / 2 + 1e-6) * 2, 0), size - step)
         end = min(max(math.ceil(high * size - 1e-6), begin + 1), size)
-        length = min(math.ceil((end - begin) / unit), size // unit) * unit
+        length = min(math.ceil((end - begin) / step), size // step) * step
         begin = min(begin, size - length)
         begin -= begin % 2
         return begin, begin + length
 
     (left, right), (top, bottom) = span(x0, x1, width), span(y0, y1, height)
-    return (left, top, right, bottom), factor
+    across, down = right - left, bottom - top
+    kept = (fit_size(across, down, LONGEST_SIDE_PX) or (across, down)) if odd else (across // factor, down // factor)
+    return (left, top, right, bottom), (max(kept[0], 2), max(kept[1], 2))
+
+
+def _shrunk(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if plane.shape == size[::-1]:
+        return plane.copy()  # a view would keep the whole decoded frame
+    out: np.ndarray = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    return out
 
 
 class RegionTaker:
@@ -160,10 +164,10 @@ class RegionTaker:
         self._pending: Any = None
         self._held: Planes | None = None
         self._reformatter = VideoReformatter()
+        self._scaler = VideoReformatter()
         self._frames: list[Planes] = []
         self._shape: tuple[tuple[int, int], Box, Colour] | None = None
         self._size = (2, 2)  # width, height px of the planes
-        self._bytes = 0
 
     def add(self, time_s: float, frame: Any) -> None:
         """Take one decoded frame (`av.VideoFrame`), shown from `time_s` on."""
@@ -176,10 +180,7 @@ class RegionTaker:
             return
         if self._held is None:
             self._held = self._taken(self._pending)
-            self._bytes += sum(plane.nbytes for plane in self._held)
         self._frames += [self._held] * count
-        if self._bytes > MAX_BYTES and min(self._size) >= 4:
-            self._halve()
 
     def _taken(self, frame: Any) -> Planes:
         planes, colour = planes_of(frame, self._reformatter)
@@ -187,30 +188,27 @@ class RegionTaker:
         if turns:
             planes = (np.rot90(planes[0], turns), np.rot90(planes[1], turns), np.rot90(planes[2], turns))
         height, width = planes[0].shape
-        region, factor = region_px(self._roi, width, height)
-        x0, y0, x1, y1 = region
+        region, size = region_px(self._roi, width, height)
         if self._shape is None:
-            self._shape = (width, height), region, colour
-            self._size = max((x1 - x0) // factor, 2), max((y1 - y0) // factor, 2)
+            self._shape, self._size = ((width, height), region, colour), size
+        x0, y0, x1, y1 = region
         y, u, v = planes
         chroma = slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2)
-        return self._fitted((y[y0:y1, x0:x1], u[chroma], v[chroma]))
+        return self._sized((y[y0:y1, x0:x1], u[chroma], v[chroma]))
 
-    def _fitted(self, planes: Planes) -> Planes:
-        """The planes in the size of the first frame: a source may change its size midway."""
-        width, height = self._size
-        u, v = (_shrunk(plane, width // 2, height // 2) for plane in planes[1:])
-        return _shrunk(planes[0], width, height), u, v
-
-    def _halve(self) -> None:
-        self._size = (self._size[0] // 2, self._size[1] // 2)
-        last: Planes | None = None
-        for i, planes in enumerate(self._frames):
-            if planes is not last:
-                last, halved = planes, self._fitted(planes)
-            self._frames[i] = halved
-        self._held = halved
-        self._bytes //= 4
+    def _sized(self, planes: Planes) -> Planes:
+        """Copies of the planes in the size to keep, that of the first frame: a source may change its own midway."""
+        (height, width), (across, down) = planes[0].shape, self._size
+        if width % across == 0 and height % down == 0 and width // across == height // down:
+            sizes = (across, down), (across // 2, down // 2), (across // 2, down // 2)
+            y, u, v = (_shrunk(plane, size) for plane, size in zip(planes, sizes, strict=True))
+            return y, u, v
+        given = av.VideoFrame(width, height, "yuv420p")
+        for view, plane in zip(views_of(given), planes, strict=True):
+            view[:] = plane
+        scaled = reformat(self._scaler, given, width=across, height=down, interpolation="BICUBIC")
+        y, u, v = (view.copy() for view in views_of(scaled))
+        return y, u, v
 
     def finish(self, end_s: float) -> Footage:
         """The clip up to `end_s`: no frame at or after it is in it. The taker is spent."""

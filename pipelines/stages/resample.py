@@ -18,6 +18,9 @@ from chdtf.schema import FPS, FRAME_SIZE_PX, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from chdtf.shards import Workspace
 
 
+_ENOUGH_PX = 0.88 * FRAME_SIZE_PX  # of a crop in frames kept smaller; fewer are worth decoding again for
+
+
 def footage_of(row: Row, workspace: Workspace) -> Footage:
     """The clip's frames around its box: as `cut` kept them in memory, or decoded again, to the same bytes.
 
@@ -31,7 +34,7 @@ def footage_of(row: Row, workspace: Workspace) -> Footage:
         if clip_id != row["clip_id"] or not isinstance(footage, Footage):
             footage = read_footage(source, *times, roi)
         x0, _, x1, _ = footage.window(box)
-        if footage.scale == 1 or x1 - x0 >= FRAME_SIZE_PX:
+        if footage.scale == 1 or x1 - x0 >= _ENOUGH_PX:
             return footage
     return read_footage(source, *times, box)
 
