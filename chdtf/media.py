@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from chdtf.colour import reformat
 from chdtf.encode import encode_audio, replace_audio, write_video
 from chdtf.errors import Reject, is_disk_full
 from chdtf.schema import FPS, SAMPLE_RATE_HZ
@@ -85,8 +86,8 @@ def _rgb(frame: av.VideoFrame, size: tuple[int, int] | None, reformatter: VideoR
     if size and turns % 2:
         size = (size[1], size[0])
     width, height = size or (frame.width, frame.height)
-    image: np.ndarray = reformatter.reformat(
-        frame, format="rgb24", width=width, height=height, interpolation="AREA"
+    image: np.ndarray = reformat(
+        reformatter, frame, format="rgb24", width=width, height=height, interpolation="AREA"
     ).to_ndarray()
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
@@ -170,11 +171,13 @@ def frames(
     start_s: float = 0.0,
     end_s: float | None = None,
     longest_side_px: int | None = None,
+    threads: int = 0,
 ) -> Iterator[np.ndarray]:
     """Frames at a constant rate, by timestamps: output k shows what the source shows at `start_s + k / fps`.
 
     Yields uint8 (H, W, 3) RGB, the size of the source or scaled down to `longest_side_px`; rotation in the metadata is
-    applied. Sources at `fps` pass through one to one; `ConstantRate` is the rule. Raises `UnreadableError`.
+    applied. Sources at `fps` pass through one to one; `ConstantRate` is the rule. `threads` as
+    for `decode`. Raises `UnreadableError`.
     """
     rate = ConstantRate(start_s, fps, math.inf if end_s is None else end_s)
     reformatter = VideoReformatter()
@@ -186,7 +189,7 @@ def frames(
 
     with refusing(path):
         given = 0
-        for time_s, frame in decode(path, start_s, end_s):
+        for time_s, frame in decode(path, start_s, end_s, threads):
             for _ in range(rate.add(time_s)):
                 image = shown() if image is None else image
                 yield image

@@ -33,6 +33,6 @@ class Stage:
         """Return the row with its landmarks."""
         from chdtf.faces import track_landmarks
 
-        found = track_landmarks(frames(workspace.resolve(row["video"]), FPS))  # (T, 478, 3)
+        found = track_landmarks(frames(workspace.resolve(row["video"]), FPS, threads=1))  # (T, 478, 3)
         share = float(np.mean(~np.isnan(found[:, 0, 0]))) if len(found) else 0.0
         return [{**row, "landmarks": found.reshape(len(found), -1), "face_found_share": share}]

@@ -51,3 +51,18 @@ def test_tracking_is_deterministic_and_scales_with_the_frame() -> None:
     assert np.array_equal(first, second)
     half = faces.track_landmarks([portrait[::2, ::2].copy()] * 3)
     assert np.abs(half[-1, :, :2] * 2 - first[-1, :, :2]).mean() < 2
+
+
+@pytest.mark.parametrize("extra", [False, True])
+def test_points_read_from_the_wire_equal_those_by_attribute(extra: bool) -> None:
+    from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmarkList
+
+    values = np.random.default_rng(0).normal(0, 1, (478, 3)).astype(np.float32)
+    values[:3] = [[0, 0, 0], [np.nan, 1, -1], [10 / 256, 0x0A, 0]]
+    message = NormalizedLandmarkList()
+    for x, y, z in values.tolist():
+        message.landmark.add(x=x, y=y, z=z, **({"visibility": 1.0} if extra else {}))  # another layout: the slow way
+    found = faces._points(message)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, values, equal_nan=True)
+    assert faces._points(NormalizedLandmarkList()).shape == (0, 3)
