@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row, rows_from_table, table_from_rows
+from chdtf.plan import write_input
 from chdtf.shards import (
     ShardRows,
     content_hash,
@@ -38,15 +39,13 @@ from chdtf.stage import (
 from chdtf.step_log import Model, ShardReport, Step, StepLog
 from chdtf.watch import NoWatch, Watch
 
-Blocks = Callable[[Row], str | None]
+Blocks = Callable[[Mapping[str, Any]], str | None]
 
 
 class Tombstones(Protocol):
     """Which sources must not be used: `chdtf.tombstones.Tombstones`."""
 
-    def __bool__(self) -> bool: ...
-
-    def blocks(self, row: Row) -> str | None:
+    def blocks(self, row: Mapping[str, Any]) -> str | None:
         """Why the row must not be used, or None."""
         ...
 
@@ -59,6 +58,7 @@ class Chain:
     index: int
     stages: tuple[Stage, ...]
     tombstones: Tombstones | None = None
+    content: str | None = None  # of its input, which comes from the plan; None: the input shard is there already
 
     def path(self, step: int) -> Path:
         """The shard after `step` stages; 0 is the input, written from the manifest."""
@@ -78,7 +78,13 @@ class Chain:
     @property
     def blocks(self) -> Blocks | None:
         """Why a row must not be used; None when there are no tombstones."""
-        return self.tombstones.blocks if self.tombstones else None
+        return None if self.tombstones is None else self.tombstones.blocks
+
+    @property
+    def has_input(self) -> bool:
+        """Whether the input shard is there, and is the planned one."""
+        path = self.path(0)
+        return path.exists() and self.content in (None, shard_metadata(path)["content"])
 
 
 def _key(row_hash_: str, words: str | None) -> str:
@@ -110,7 +116,7 @@ def _blocked(source: Path, blocks: Blocks | None) -> list[int]:
 
 def chain_is_complete(chain: Chain) -> bool:
     """Whether `run_chain` would keep every shard; asked without loading any model or starting any process."""
-    return all(
+    return chain.has_input and all(
         is_complete(stage, source, target, chain.blocks)
         for stage, (source, target) in zip(chain.stages, chain.steps, strict=True)
     )
@@ -130,6 +136,8 @@ def run_chain(chain: Chain, watched: bool = False) -> list[ShardReport]:
     again finds that row given up.
     """
     models = [functools.partial(_loaded, stage) for stage in chain.stages]
+    if chain.content is not None and not chain.has_input:
+        write_input(chain.root, chain.index, chain.content, chain.path(0))
     if not watched:
         return run_stages(chain.stages, models, chain.steps, chain.root, NoWatch(), chain.blocks)
     with Watch(chain.root, chain.index) as watch:

@@ -1,8 +1,8 @@
 """Build: from a manifest to a published dataset, keeping whatever an earlier run has done."""
 
+import collections
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import logging
 import shlex
@@ -13,31 +13,50 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from chdtf.chain import Chain, chain_is_complete
 from chdtf.clip import CONFIGS, read_description
-from chdtf.columns import Row, table_from_rows
+from chdtf.columns import Row
 from chdtf.errors import UserError
-from chdtf.execute import Chain, Progress, chain_is_complete, run_local
-from chdtf.manifest import ManifestRow, read_manifest
+from chdtf.execute import Outcome, Progress, run_local
+from chdtf.manifest import read_manifest_table
+from chdtf.plan import INPUT, input_rows, make_plan, planned_rows
 from chdtf.record import RunRecord
-from chdtf.schema import MANIFEST, OUTCOME
-from chdtf.shards import (
-    ShardReport,
-    Stage,
-    config_fingerprint,
-    content_hash,
-    extended_schema,
-    shard_metadata,
-    write_shard,
-)
-from chdtf.splits import with_splits
-from pipelines.account import Account, account
-from pipelines.publish import CARD, REJECTED, is_published, publication_fingerprint, publish, scalar_rows
+from chdtf.shards import content_hash
+from chdtf.splits import splits_of
+from chdtf.stage import Stage, config_fingerprint, extended_schema
+from chdtf.step_log import ShardReport
+from chdtf.tombstones import find
+from chdtf.watch import clear, tidy
+from pipelines.account import Account
+from pipelines.exclusive import exclusive
+from pipelines.publish import CARD, REJECTED, is_published, publication_fingerprint, publish
 from pipelines.recipes import chdtf_recipe
+from pipelines.republish import thresholds_of
+from pipelines.status import videos_done
+from pipelines.thresholds import Thresholds
 
 log = logging.getLogger(__name__)
 
-INPUT = extended_schema(MANIFEST, OUTCOME)  # of the shards that the manifest is cut into
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """Where the work runs: `local` processes (0: this one), or `ray` on a cluster (`address` None: a fresh one)."""
+
+    kind: str = "local"
+    workers: int = 2
+    address: str | None = None
+
+    def run(self, chains: Sequence[Chain], progress: Progress) -> Outcome:
+        """Run the chains. Raises `UserError` for an engine that there is not."""
+        if self.kind == "local":
+            return run_local(chains, self.workers, progress)
+        if self.kind == "ray":
+            from chdtf.execute_ray import run_ray
+
+            return run_ray(chains, self.address, self.workers, progress)
+        raise UserError(f"engine {self.kind!r}: there is 'local' and 'ray'")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,28 +123,14 @@ def _check_folder(out: Path, rebuild: str) -> dict[str, Any] | None:
     return found
 
 
-def _refuse_local(rows: Sequence[ManifestRow], manifest: Path) -> None:
+def _refuse_local(rows: pa.Table, manifest: Path) -> None:
     """Say at once, not row by row, that local files need permission: a list may come from somebody else."""
-    local = [row.video_id for row in rows if row.url.startswith("file:")]
+    local = rows.filter(pc.starts_with(rows.column("url"), "file:", ignore_case=True)).column("video_id").to_pylist()
     if local:
         raise UserError(
             f"{manifest}: {local[0]!r} and {len(local) - 1} more name files of this machine; if you trust the list, "
             "add --allow-local (make chdtf: BUILD_FLAGS=--allow-local)"
         )
-
-
-def _input_table(rows: Sequence[ManifestRow]) -> pa.Table:
-    return table_from_rows([{**row.as_row(), "clip_id": row.video_id} for row in rows], INPUT)
-
-
-def _write_inputs(chains: Sequence[Chain], rows: Sequence[ManifestRow], videos_per_shard: int) -> None:
-    """Write the shards that the chains begin with, where the manifest's rows differ from what is there."""
-    for chain in chains:
-        path = chain.path(0)
-        table = _input_table(rows[chain.index * videos_per_shard : (chain.index + 1) * videos_per_shard])
-        content = content_hash(table)
-        if not (path.exists() and shard_metadata(path)["content"] == content):
-            write_shard(table, path, content)
 
 
 def _described(stage: Stage) -> dict[str, Any]:
@@ -140,9 +145,9 @@ def _described(stage: Stage) -> dict[str, Any]:
 
 def _lost_rows(chains: Sequence[Chain]) -> list[Row]:
     return [
-        {**row, "error": "worker_died: twice, on this shard; its memory may not have sufficed"}
+        {**row, "error": "worker_died: again and again, on this shard; its memory may not have sufficed"}
         for chain in chains
-        for row in scalar_rows(chain.path(0))
+        for row in planned_rows(chain.root, chain.index)
     ]
 
 
@@ -153,18 +158,12 @@ def _stage_seconds(reports: Sequence[ShardReport]) -> dict[str, float]:
     return seconds
 
 
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Hold the folder against other builds, and clear what a killed one left half-written."""
-    (root / "work").mkdir(parents=True, exist_ok=True)
-    with (root / "work" / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{root}: another build is at work in it; wait for it or give another folder") from error
-        for left in (root / "work").rglob(".tmp-*"):
-            left.unlink(missing_ok=True)
-        yield
+def _stage_rows(reports: Sequence[ShardReport]) -> dict[str, int]:
+    """Rows that each stage worked on."""
+    counts: collections.Counter[str] = collections.Counter()
+    for report in reports:
+        counts[report.stage] += report.rows
+    return dict(counts)
 
 
 def _no_progress(done: int, total: int, what: str) -> None:
@@ -176,48 +175,68 @@ def build(
     out: Path,
     workers: int = 2,
     allow_local: bool = False,
-    videos_per_shard: int = 4,
+    videos_per_shard: int | None = None,
     progress: Progress | None = None,
     stages: tuple[Stage, ...] | None = None,
+    engine: Engine | None = None,
+    thresholds: Thresholds | None = None,
+    tombstones: Sequence[Path] = (),
 ) -> BuildSummary:
     """Build the dataset of a manifest in the folder `out`; what an earlier run has done is kept.
 
-    `stages` replaces the recipe. Raises `UserError` for a manifest or folder that cannot be used. Failures of rows end
-    in the account, not in an exception.
+    `workers` processes do the work (0: this one), or `engine` where it is given; `stages` replaces the recipe.
+    `thresholds` judge the clips: those given, else those that the dataset was published with, else the defaults.
+    `tombstones` are lists of withdrawn sources beside those that always count (`chdtf.tombstones.find`). Raises
+    `UserError` for a manifest or folder that cannot be used. Failures of rows end in the account, not in an exception.
     """
     started = time.monotonic()
-    rows = with_splits(read_manifest(manifest))
+    rows = splits_of(read_manifest_table(manifest))
     if not allow_local:
         _refuse_local(rows, manifest)
     found = _check_folder(out, _rebuild(manifest, out))
+    thresholds = thresholds or (thresholds_of(found) if found else Thresholds())
     stages = stages or chdtf_recipe(manifest.absolute().parent, allow_local)
     root = out.absolute()
-    chains = [Chain(root, index, stages) for index in range(-(-len(rows) // videos_per_shard))]
     settings: dict[str, Any] = {
         "stages": [_described(stage) for stage in stages],
-        "manifest": content_hash(_input_table(rows)),
+        "manifest": content_hash(input_rows(rows)),
     }
-    with _alone(root), _recorded(root, manifest, settings, workers) as record:
-        _write_inputs(chains, rows, videos_per_shard)
-        reports, dead = _run(chains, workers, progress or _no_progress)
+    engine = engine or Engine(workers=workers)
+    with exclusive(root), _recorded(root, manifest, settings, engine) as record:
+        clear(root)
+        blocked = find(*tombstones, dataset=root)
+        planned = make_plan(root, rows, videos_per_shard)
+        chains = [
+            Chain(root, shard.index, stages, blocked if blocked.entries else None, shard.content) for shard in planned
+        ]
+        record.details = {"videos": rows.num_rows, "videos_done_before": videos_done(root, planned)}
+        record.write(root)
+        reports, dead = _run(chains, engine, progress or _no_progress)
         shards = [chain.result for chain in chains if chain not in dead]
         lost = _lost_rows(dead)
-        published = not is_published(root, found, publication_fingerprint(shards, lost))
+        published = not is_published(root, found, publication_fingerprint(shards, lost, thresholds, blocked))
+        seconds = _stage_seconds(reports)
+        record.details |= {"stage_seconds": seconds, "stage_rows": _stage_rows(reports)}
+        record.write(root)  # the report that is published reads it
         if published:
             schema = functools.reduce(lambda schema, stage: extended_schema(schema, stage.adds), stages, INPUT)
-            counts = publish(root, shards, lost, schema, settings)
+            counts = publish(root, shards, lost, schema, settings, thresholds, blocked)
         else:
-            counts = account([*lost, *(row for path in shards for row in scalar_rows(path))])
-        seconds = _stage_seconds(reports)
-        record.details = {"account": dataclasses.asdict(counts), "stage_seconds": seconds, "published": published}
+            assert found is not None
+            counts = Account(**found["counts"])
+        if not dead:
+            tidy(root)
+        record.details |= {"account": dataclasses.asdict(counts), "published": published}
     worked_on = sum(not report.kept for report in reports)
     return BuildSummary(out, counts, published, worked_on, time.monotonic() - started, seconds)
 
 
 @contextlib.contextmanager
-def _recorded(root: Path, manifest: Path, settings: dict[str, Any], workers: int) -> Iterator[RunRecord]:
+def _recorded(root: Path, manifest: Path, settings: dict[str, Any], engine: Engine) -> Iterator[RunRecord]:
     """Write the run's record before the work, and complete it with how the work ended."""
-    record = RunRecord.start(sys.argv, {**settings, "workers": workers})
+    for left in (root / "work").rglob(".tmp-*"):  # what a killed run left half-written
+        left.unlink(missing_ok=True)
+    record = RunRecord.start(sys.argv, {**settings, "engine": dataclasses.asdict(engine)})
     record.inputs = {str(manifest): settings["manifest"]}
     record.write(root)
     outcome = "failed"
@@ -231,11 +250,11 @@ def _recorded(root: Path, manifest: Path, settings: dict[str, Any], workers: int
         record.finish(root, outcome)
 
 
-def _run(chains: Sequence[Chain], workers: int, progress: Progress) -> tuple[list[ShardReport], list[Chain]]:
+def _run(chains: Sequence[Chain], engine: Engine, progress: Progress) -> tuple[list[ShardReport], list[Chain]]:
     """Run the chains that are not complete, without starting a process when all are."""
     pending = [chain for chain in chains if not chain_is_complete(chain)]
     kept = len(chains) - len(pending)
     progress(kept, len(chains), "kept")
     if not pending:
         return [], []
-    return run_local(pending, workers, lambda done, _, what: progress(kept + done, len(chains), what))
+    return engine.run(pending, lambda done, _, what: progress(kept + done, len(chains), what))

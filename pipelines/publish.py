@@ -115,7 +115,7 @@ def publish(
         write_text(root / DESCRIPTION, json.dumps(description, indent=2, sort_keys=True) + "\n")
     except OSError as error:
         if is_disk_full(error):
-            raise DiskFullError(f"{root}: no space left; free some and run the same command again") from error
+            raise DiskFullError(root) from error
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)

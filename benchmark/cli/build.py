@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -25,15 +25,29 @@ class Command:
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder for the dataset. Default: data/NAME-OF-THE-MANIFEST."""
     workers: int = os.cpu_count() or 1
-    """Processes."""
+    """Processes; with --engine ray the CPUs of a fresh cluster."""
     allow_local: bool = False
-    """Let the manifest name files of this machine (file: URLs)."""
+    """Let the manifest name files and servers of this machine and its network (file: URLs, private addresses)."""
+    engine: Literal["local", "ray"] = "local"
+    """Where the work runs: processes of this machine, or a Ray cluster."""
+    ray_address: str | None = None
+    """Address of a Ray cluster, or "auto" for the one of this machine. Default: a fresh one."""
+    set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="STAGE.FIELD=VALUE")] = ()
+    """A setting of a stage, such as cut.max_clip_s=20; again for more. docs/dataset.md lists them."""
+    tombstones: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE")] = ()
+    """A list of withdrawn sources, beside manifests/tombstones.csv and the dataset's own; again for more."""
 
     def run(self) -> int:
         """Build, and print the account of all rows."""
+        from pipelines.build import Engine
+        from pipelines.recipes import chdtf_recipe, configured
+
         out = self.out or (Path("data") / self.manifest.stem if self.manifest else SAMPLE)
         manifest = self.manifest or draw(out, self.workers)
-        failed = build(manifest, out, self.workers, self.allow_local or not self.manifest)
+        allow_local = self.allow_local or not self.manifest
+        stages = configured(chdtf_recipe(manifest.absolute().parent, allow_local), self.set)
+        engine = Engine("ray" if self.ray_address else self.engine, max(1, self.workers), self.ray_address)
+        failed = build(manifest, out, allow_local, stages=stages, engine=engine, tombstones=self.tombstones)
         if not self.manifest:
             say("This is the bundled synthetic sample. For real videos: make chdtf MANIFEST=list.csv OUT=folder")
         return 1 if failed else 0
@@ -47,11 +61,11 @@ def draw(folder: Path, workers: int) -> Path:
         return draw_sample(folder, processes=workers, progress=report)
 
 
-def build(manifest: Path, out: Path, workers: int, allow_local: bool) -> int:
+def build(manifest: Path, out: Path, allow_local: bool, **options: Any) -> int:
     """Build and print the account; returns how many rows failed."""
     from pipelines.build import build as build_dataset
 
     with progress("Building the dataset") as report:
-        summary = build_dataset(manifest, out, workers=workers, allow_local=allow_local, progress=report)
+        summary = build_dataset(manifest, out, allow_local=allow_local, progress=report, **options)
     say(summary.text())
     return summary.failed

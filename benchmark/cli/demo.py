@@ -15,5 +15,5 @@ class Command:
 
     def run(self) -> int:
         """Build the sample dataset, then run the reference model on its test split."""
-        failed = build.build(build.draw(build.SAMPLE, self.workers), build.SAMPLE, self.workers, allow_local=True)
+        failed = build.Command(workers=self.workers).run()
         return failed or run.Command(method=("disenttalk",), workers=self.workers).run()
