@@ -68,6 +68,13 @@ class Again(Add):
 
 
 @dataclasses.dataclass(frozen=True)
+class Patient(Again):
+    """The same with more time."""
+
+    timeout_s: ClassVar[float] = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Split(Add):
     """One row becomes as many as its value."""
 

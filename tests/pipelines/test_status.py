@@ -1,0 +1,80 @@
+"""pipelines.status: what is done, at work, stuck and left, while a build runs and after it was killed."""
+
+import importlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.cli import main
+from chdtf.manifest import ManifestRow, write_manifest
+from pipelines.build import build
+from pipelines.status import status
+
+RUN = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+import toy_stages
+from pathlib import Path
+from pipelines.build import build
+if __name__ == "__main__":
+    root = sys.argv[2]
+    stages = (toy_stages.Add(folder=root), toy_stages.Patient(folder=root, pause_s=0.02))
+    build(Path(root) / "toys.csv", Path(root) / "out", workers=1, videos_per_shard=3, stages=stages)
+"""
+
+
+@pytest.fixture(scope="module")
+def toys() -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent.parent / "chdtf"))
+        yield importlib.import_module("toy_stages")
+
+
+def test_a_build_tells_how_far_it_is(toys: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seven videos of which the fifth hangs: four done, the fifth named; killed and mended, all seven."""
+    names = [f"v{i}" for i in range(7)]
+    rows = [ManifestRow(name, f"https://videos.example/{name}", speaker_id=name, split="train") for name in names]
+    write_manifest(rows, tmp_path / "toys.csv")
+    for name in names:
+        (tmp_path / f"again-{name}").write_text("reject")
+    (tmp_path / "again-v4").write_text("hang")
+    (tmp_path / "run.py").write_text(RUN)
+    out = tmp_path / "out"
+    command = [sys.executable, str(tmp_path / "run.py"), str(Path(toys.__file__).parent), str(tmp_path)]
+    with subprocess.Popen(command) as process:
+        while not (out / "work/running/shard-00001.json").exists() or not any(
+            item.clip_id == "v4" and item.stage == "again" for _, item, _ in status(out).running
+        ):
+            assert process.poll() is None
+            time.sleep(0.02)
+        seen = status(out)
+        assert main(["status", str(out)]) == 0
+        process.kill()
+    assert (seen.is_running, seen.videos, seen.videos_done, seen.shards) == (True, 7, 4, 3)
+    assert seen.remaining_s is not None
+    assert seen.remaining_s > 0
+    ((shard, item, taken_s),) = seen.running
+    assert (shard, item.stage, item.clip_id, item.timeout_s) == ("shard-00001", "again", "v4", 60.0)
+    assert 0 <= taken_s < 20
+    assert [(stage.name, stage.rows, stage.shards) for stage in seen.stages] == [("add", 4, 1), ("again", 4, 1)]
+    said = capsys.readouterr().out
+    assert "videos: 4 of 7 done (57%)" in said
+    assert "again      v4  for " in said
+    time.sleep(0.5)  # the worker ends with its parent
+    stopped = status(out)
+    assert (stopped.is_running, stopped.outcome, stopped.videos_done) == (False, "killed", 4)
+    assert "run the same build command again to continue" in stopped.text()
+    (tmp_path / "again-v4").write_text("reject")
+    (tmp_path / "add.log").unlink()
+    stages = (toys.Add(folder=str(tmp_path)), toys.Patient(folder=str(tmp_path)))
+    build(tmp_path / "toys.csv", out, workers=0, videos_per_shard=3, stages=stages)
+    assert (tmp_path / "add.log").read_text().split() == ["v4", "v5", "v6"], "what was done is kept"
+    whole = status(out)
+    assert (whole.outcome, whole.videos_done, whole.rejects, whole.failures) == ("done", 7, {"ugly": 7}, {})
+    assert not list(out.rglob("*.journal"))
+    assert not (out / "work/running").exists()
