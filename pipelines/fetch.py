@@ -1,208 +1,171 @@
 """One download through yt-dlp's Python API: a video's web page or a direct link becomes one file in a folder.
 
 Errors come out as what they mean for the row: `Reject` (asking again changes nothing), `Transient` (it may), or the
-`OSError` of a full disk.
+`OSError` of a full disk. yt-dlp is imported when it is needed.
 """
 
 import dataclasses
-import errno
 import logging
-import re
 import time
-from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from chdtf.errors import Reject, Transient, is_disk_full
+from chdtf.errors import Reject, Transient, UserError
+from pipelines.fetch_errors import Access, causes, meaning, transient
+from pipelines.site import Site, site_of
 
 log = logging.getLogger(__name__)
 
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_NOISE = re.compile(
-    r";? *(please report this issue on|\(caused by|Confirm you are on the latest|See +https?://).*", re.DOTALL
-)
-_PREFIX = re.compile(r"(ERROR:\s*)?(\[[\w:.+-]+\]\s+(\S+: +)?)?(Got error: +)?")
-_LONGEST_TEXT = 240
-
-_GONE = re.compile(
-    r"private video|video (is )?(unavailable|private|not found)|(has been|was) (removed|deleted|taken down)"
-    r"|no longer (available|exists)|account .*(terminated|closed)|(page|video) does(n't| not) exist",
-    re.IGNORECASE,
-)
-_GONE_STATUS = (404, 410, 451)
-_FINAL = (  # what yt-dlp says, the reason's word, its detail
-    ("requested format is not available", "no_format", "the page has no format with both picture and sound"),
-    ("drm protected", "drm", "the video is protected by DRM"),
-    ("file:// urls are disabled", "local_not_allowed", "the address leads to a local file"),
-    ("unusual and will be skipped", "not_a_video", "the address leads to a file that is no video"),
-    ("unsupported url", "not_a_video", "no video behind this address"),
-)
-_LIST = "not_a_video", "the address leads to a list of videos; give the address of one"
-_STATUS = {401: "it wants a login", 403: "it refuses access", 429: "too many requests"}
+_PASSES_SOON = ("network:", "server_error:", "timed_out:")
+_COOKIE_HEADS = ("# HTTP Cookie File", "# Netscape HTTP Cookie File")
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """How much and how long: smaller side of the picture in px, bytes, seconds without data, seconds in all, tries."""
+    """How much and how long.
+
+    Attributes:
+        max_height: px of the picture's smaller side.
+        max_bytes: of one downloaded file.
+        max_duration_s: of the video, as far as the site says before the download.
+        silence_s: seconds without a byte before the server counts as silent.
+        deadline_s: seconds for all of it.
+        retries: further tries.
+
+    """
 
     max_height: int
     max_bytes: int
-    timeout_s: float
+    max_duration_s: float
+    silence_s: float
     deadline_s: float
     retries: int
 
 
-def fetch(url: str, folder: Path, limits: Limits, ffmpeg: str) -> Path:
-    """Download the video at `url` into `folder` (made when missing) and return the file's path.
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """How to get there.
+
+    Attributes:
+        allow_local: whether addresses that are not public may be reached.
+        cookies: a cookies.txt in Netscape format; it is only read. Empty: none.
+        cookies_from_browser: name of a browser on this machine, with ":profile" if wanted. Empty: none.
+        proxy: URL of a proxy. Empty: what the environment says.
+        rate_limit_bytes_s: at most so many bytes per second; 0: as many as come.
+        sleep_s: seconds between a site's requests.
+
+    """
+
+    allow_local: bool = False
+    cookies: str = ""
+    cookies_from_browser: str = ""
+    proxy: str = ""
+    rate_limit_bytes_s: int = 0
+    sleep_s: float = 0.0
+
+    @property
+    def access(self) -> Access:
+        """What was given to get in with."""
+        return Access(bool(self.cookies or self.cookies_from_browser), bool(self.proxy))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fetched:
+    """A finished download: the file, and what its site says of it."""
+
+    path: Path
+    site: Site
+
+
+def fetch(url: str, folder: Path, limits: Limits, network: Network, ffmpeg: str) -> Fetched:
+    """Download the video at `url` into `folder` (made when missing).
 
     A download that was cut off leaves its part in the folder, and the next call goes on from there where the server
-    lets it. No name or title from the network becomes part of a path. Raises `Reject`, `Transient`, or `OSError` when
-    the disk is full.
+    lets it. No name or title from the network becomes part of a path. What may pass soon is tried again within the
+    deadline, after the time that the server names or 2, 4, 8, ... s. Raises `Reject`, `Transient`, `UserError` for
+    cookies that cannot be used, or `OSError` when the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    from yt_dlp.utils import YoutubeDLError
-
-    with _downloader(folder, limits, ffmpeg) as downloader:
-        try:
-            info = downloader.extract_info(url)
-        except YoutubeDLError as error:
-            raise _meaning(error) from error
-    if not info or info.get("entries") is not None:
-        raise Reject(*_LIST)
+    info, site = _tried(url, folder, limits, network, ffmpeg)
     files = [Path(done["filepath"]) for done in info.get("requested_downloads") or ()]
     if len(files) != 1 or not files[0].is_file():
-        raise Transient("the download ended without a file")
-    return files[0]
+        raise transient("failed", "the download ended without a file")
+    return Fetched(files[0], site)
 
 
-def _downloader(folder: Path, limits: Limits, ffmpeg: str) -> Any:
-    import yt_dlp
-
-    class Downloader(yt_dlp.YoutubeDL):
-        """Names files itself: a template would expand `$` and `%` in the folder's name, and invite titles into it."""
-
-        def prepare_filename(self, info_dict: dict[str, Any], *_args: Any, **_kwargs: Any) -> str:
-            suffix = str(info_dict.get("ext"))
-            return str(folder / f"media.{suffix if re.fullmatch('[a-z0-9]{2,5}', suffix) else 'media'}")
-
-    return Downloader(_options(limits, ffmpeg))
+def look(url: str, limits: Limits, network: Network) -> Site:
+    """What the site says of the video, without downloading it. Raises as `fetch` does."""
+    return _tried(url, None, limits, network, "")[1]
 
 
-def _options(limits: Limits, ffmpeg: str) -> dict[str, Any]:
-    return {
-        # the smaller side counts, so that portrait video is not starved; above the limit only where nothing is below
-        "format_sort": [f"res:{limits.max_height}"],
-        "ffmpeg_location": ffmpeg,
-        "noplaylist": True,
-        "extract_flat": "in_playlist",
-        "skip_unavailable_fragments": False,  # a hole in the middle is not a download
-        "socket_timeout": limits.timeout_s,
-        "retries": limits.retries,
-        "fragment_retries": limits.retries,
-        "extractor_retries": limits.retries,
-        "retry_sleep_functions": {"http": _pause_s, "fragment": _pause_s},
-        "progress_hooks": [_Watch(limits)],
-        "match_filter": _refuse,
-        "js_runtimes": {name: {} for name in ("deno", "node", "bun", "quickjs")},  # whichever is there, for YouTube
-        "cachedir": False,
-        "updatetime": False,
-        "quiet": True,
-        "noprogress": True,
-        "color": "never",
-        "logger": _Log(),
-    }
+def _tried(url: str, folder: Path | None, limits: Limits, network: Network, ffmpeg: str) -> tuple[dict[str, Any], Site]:
+    from yt_dlp.utils import YoutubeDLError
+
+    from pipelines.downloader import Downloader
+
+    until = time.monotonic() + limits.deadline_s
+    for attempt in range(limits.retries + 1):
+        with Downloader(folder, limits, network, ffmpeg, until) as downloader:
+            try:
+                info = downloader.extract_info(url, download=folder is not None)
+                if not info:
+                    raise Reject("not_a_video", "no video behind this address")
+                return info, site_of(info)
+            except YoutubeDLError as error:
+                found = meaning(error, network.access, downloader.misses_runtime)
+                pause_s = _worth_waiting_s(error, found, attempt, downloader.began)
+                if pause_s is None or attempt == limits.retries or time.monotonic() + pause_s > until:
+                    raise found from error
+        log.info("%s; again in %.0f s", found, pause_s)
+        time.sleep(pause_s)
+    raise AssertionError("unreachable")
+
+
+def _worth_waiting_s(error: BaseException, found: Exception, attempt: int, began: bool) -> float | None:
+    """Seconds after which to try again within this run; None: leave it to the next.
+
+    yt-dlp itself repeats a download that has begun; here a page that did not come, and servers that name a time.
+    """
+    if not isinstance(found, Transient):
+        return None
+    asked = _retry_after_s(error)
+    if asked is not None:
+        return asked
+    return _pause_s(attempt + 1) if str(found).startswith(_PASSES_SOON) and not began else None
+
+
+def _retry_after_s(error: BaseException) -> float | None:
+    """The header `Retry-After`, in seconds from now."""
+    from yt_dlp.networking.exceptions import HTTPError
+
+    for cause in causes(error):
+        if isinstance(cause, HTTPError) and (text := cause.response.headers.get("Retry-After")):
+            try:
+                return max(
+                    0.0, float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
+                )
+            except (ValueError, TypeError, OverflowError):
+                return None
+    return None
 
 
 def _pause_s(n: int) -> float:
     return min(2.0**n, 30.0)
 
 
-def _refuse(info: dict[str, Any], *, incomplete: bool = False) -> None:
-    """Asked about every video before it is downloaded, with what is known of it by then."""
-    if info.get("playlist_index") is not None:
-        raise Reject(*_LIST)
-    if info.get("live_status") in ("is_live", "is_upcoming") or info.get("is_live"):
-        raise Reject("live", "a live stream has no end yet")
-
-
-class _Watch:
-    """Called with every block: ends a download that is too large or takes too long."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._until = time.monotonic() + limits.deadline_s
-
-    def __call__(self, status: dict[str, Any]) -> None:
-        size = max(status.get("total_bytes") or 0, status.get("downloaded_bytes") or 0)
-        if size > self._limits.max_bytes:
-            raise Reject("too_large", f"{size} bytes, the limit is {self._limits.max_bytes}")
-        if time.monotonic() > self._until and status.get("status") == "downloading":
-            raise Transient(
-                f"the download took longer than {self._limits.deadline_s:g} s; the next run goes on from there"
-            )
-
-
-class _Log:
-    """yt-dlp's talk goes to the log; what it calls errors are also raised, and told once."""
-
-    def debug(self, message: str) -> None:
-        log.debug("%s", clean(message))
-
-    info = warning = error = debug
-
-
-def clean(message: str) -> str:
-    """What yt-dlp says as one line: no colour codes, prefixes, advice to yt-dlp's users, and not endless."""
-    text = _NOISE.sub("", _PREFIX.sub("", _COLOUR.sub("", message).strip(), count=1))
-    text = " ".join(text.split()).rstrip(" .;:")
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that led to it, by every way in which yt-dlp keeps them."""
-    todo: list[Any] = [error]
-    seen: set[int] = set()
-    while todo:
-        one = todo.pop(0)
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        todo += [
-            one.__cause__,
-            one.__context__,
-            getattr(one, "cause", None),
-            (getattr(one, "exc_info", None) or [None])[-2:][0],
-        ]
-
-
-def _meaning(error: BaseException) -> Exception:
-    """What an error of yt-dlp means for the row."""
-    from yt_dlp.networking.exceptions import HTTPError, TransportError
-
-    causes = list(_causes(error))
-    text = clean(str(error))
-    if any(map(is_disk_full, causes)) or "No space left on device" in str(error):
-        return OSError(errno.ENOSPC, "No space left on device")
-    for cause in causes:
-        if isinstance(cause, HTTPError):
-            return _meaning_of_status(cause.status, bool(cause.redirect_loop), text)
-    if any(isinstance(cause, TransportError) for cause in causes):
-        return Transient(f"the download failed ({text}); run the same command again")
-    for said, reason, detail in _FINAL:
-        if said in text.lower():
-            return Reject(reason, detail)
-    if _GONE.search(text):
-        return Reject("gone", text)
-    if "did not get any data" in text.lower():
-        text = "the server sent nothing"
-    return Transient(f"the download failed ({text or type(error).__name__}); run the same command again")
-
-
-def _meaning_of_status(status: int, is_loop: bool, text: str) -> Exception:
-    if status in _GONE_STATUS:
-        return Reject("gone", f"the server answers {status}")
-    if 300 <= status < 400 and not is_loop:
-        return Reject("bad_redirect", f"the server answers {status} and leads to an address that is not of the web")
-    why = _STATUS.get(status) or ("an error of its own" if status >= 500 else text)
-    return Transient(f"the server answers {status}: {why}; run the same command again later")
+def check_cookies(path: Path) -> None:
+    """Raise `UserError` unless the file is there and is a cookies.txt in the Netscape format."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            head = stream.readline(200)
+            lines = [line for _, line in zip(range(200), stream, strict=False) if line.strip()]
+    except OSError as error:
+        raise UserError(
+            f"{path}: the cookies cannot be read ({error.strerror}); give a readable file, or none"
+        ) from error
+    if not head.startswith(_COOKIE_HEADS) and not any(line.count("\t") == 6 for line in (head, *lines)):
+        raise UserError(
+            f"{path}: is not a cookies.txt in Netscape format (its first line is '# Netscape HTTP Cookie File'); "
+            "export it so, or use --cookies-from-browser"
+        )

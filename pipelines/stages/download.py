@@ -17,28 +17,41 @@ from chdtf.files import sha256_file
 from chdtf.manifest import local_path
 from chdtf.media import UnreadableError, probe
 from chdtf.shards import Workspace
-from pipelines.fetch import Limits, fetch
+from pipelines.containers import refuse_unsafe
+from pipelines.fetch import Limits, Network, check_cookies, fetch
+from pipelines.site import Site, read_site, write_site
 
 _NOT_IN_FINGERPRINT = {"fingerprint": False}  # where and how patiently, not what
+_OF_THE_FILE = ("unreadable", "hash_mismatch", "empty", "too_long")
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
     """Brings sources into the workspace: `http(s)` by yt-dlp, `file:` by a hard link, or a copy where none can be made.
 
+    How to get in (cookies, proxy) is not in the fingerprint: it would make again every download that there is already.
+    What cookies or a proxy may yet open is therefore left as an error, which the next run tries again.
+
     Attributes:
         manifest_folder: what relative `file:` URLs count from.
-        allow_local: whether `file:` URLs are followed at all; a manifest from elsewhere should not read this disk.
+        allow_local: whether `file:` URLs are followed at all, and addresses that are not public reached; a manifest
+            from elsewhere should read neither this disk nor this network.
         max_height: of several formats take the best up to this many px (of the smaller side).
         max_bytes: refuse a download that is larger.
-        timeout_s: seconds without a byte before the server counts as silent.
+        max_duration_s: refuse a source that is longer, as its site or its container says.
+        silence_s: seconds without a byte before the server counts as silent.
         deadline_s: seconds that one download may take in all; the next run goes on where it ended.
-        retries: further tries within one run, after 2, 4, 8, ... s.
+        retries: further tries within one run, after 2, 4, 8, ... s, or when the server says.
+        cookies: a cookies.txt in Netscape format, only read.
+        cookies_from_browser: name of a browser of this machine, with ":profile" if wanted.
+        proxy: URL of a proxy; empty: what the environment says.
+        rate_limit_bytes_s: bytes per second of one download; 0: no limit.
+        sleep_s: seconds between a site's requests.
 
     """
 
     name: ClassVar[str] = "download"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     adds: ClassVar[pa.Schema] = pa.schema(
         [
             pa.field("source", pa.string()),  # path below the dataset's root
@@ -50,6 +63,11 @@ class Stage:
             pa.field("source_codec", pa.string()),
             pa.field("source_audio_codec", pa.string()),  # null: no sound
             pa.field("source_bytes", pa.int64()),
+            pa.field("source_bitrate_bps", pa.int64()),  # of the whole file; null: of unknown length
+            pa.field("title", pa.string()),  # this and the next three as the site states them: other people's text
+            pa.field("uploader", pa.string()),
+            pa.field("site_license", pa.string()),
+            pa.field("site_id", pa.string()),  # "youtube:ID"; null: a file, or a direct link
         ]
     )
 
@@ -57,35 +75,44 @@ class Stage:
     allow_local: bool = False
     max_height: int = 1080
     max_bytes: int = 4 << 30
-    timeout_s: float = dataclasses.field(default=30.0, metadata=_NOT_IN_FINGERPRINT)
+    max_duration_s: float = 4 * 3600.0
+    silence_s: float = dataclasses.field(default=30.0, metadata=_NOT_IN_FINGERPRINT)
     deadline_s: float = dataclasses.field(default=3600.0, metadata=_NOT_IN_FINGERPRINT)
     retries: int = dataclasses.field(default=3, metadata=_NOT_IN_FINGERPRINT)
+    cookies: str = dataclasses.field(default="", metadata=_NOT_IN_FINGERPRINT)
+    cookies_from_browser: str = dataclasses.field(default="", metadata=_NOT_IN_FINGERPRINT)
+    proxy: str = dataclasses.field(default="", metadata=_NOT_IN_FINGERPRINT)
+    rate_limit_bytes_s: int = dataclasses.field(default=0, metadata=_NOT_IN_FINGERPRINT)
+    sleep_s: float = dataclasses.field(default=0.0, metadata=_NOT_IN_FINGERPRINT)
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds after which an item counts as stuck: the deadline, and time to hash and join what has come."""
+        return self.deadline_s + 900.0
 
     def load(self) -> str:
-        """Path of the ffmpeg that yt-dlp joins picture and sound with; it comes with a package."""
+        """Path of the ffmpeg that yt-dlp joins picture and sound with; it comes with a package.
+
+        Raises `UserError` for cookies that cannot be used.
+        """
         import imageio_ffmpeg
 
+        if self.cookies:
+            check_cookies(Path(self.cookies))
         return str(imageio_ffmpeg.get_ffmpeg_exe())
 
     def apply(self, row: Row, model: str, workspace: Workspace) -> Iterable[Row]:
-        """Return the row with the `source` columns.
+        """Return the row with the columns of `adds`.
 
-        Raises `Reject` (`local_not_allowed`, `gone`, `not_a_video`, `no_format`, `live`, `drm`, `too_large`,
-        `bad_redirect`, `hash_mismatch`, `empty`, `unreadable`) or `Transient`.
+        Raises `Reject` (`local_not_allowed`, `private_address`, `bad_redirect`, `gone`, `private`, `age_restricted`,
+        `geo_blocked`, `live`, `drm`, `not_a_video`, `no_format`, `too_large`, `too_long`, `hash_mismatch`, `empty`,
+        `unreadable`) or `Transient` (`bot_check`, `rate_limited`, `needs_login`, `age_restricted`, `geo_blocked`,
+        `forbidden`, `not_yet`, `no_js_runtime`, `network`, `timed_out`, `server_error`, `local_unreadable`, `failed`).
         """
         if row["url"].lower().startswith("file:"):
             path = self._link(row, workspace)
-            return [{**row, **_described(row, path, workspace)}]
-        path, is_fresh = self._download(row, model, workspace)
-        try:
-            return [{**row, **_described(row, path, workspace)}]
-        except Reject:
-            if is_fresh:
-                raise
-        # kept from an earlier run, or put together from two: judge the source only by a download in one piece
-        path.unlink()
-        path, _ = self._download(row, model, workspace)
-        return [{**row, **_described(row, path, workspace)}]
+            return [{**row, **self._described(row, path, workspace, Site())}]
+        return [{**row, **self._from_network(row, model, workspace)}]
 
     def _link(self, row: Row, workspace: Workspace) -> Path:
         if not self.allow_local:
@@ -101,27 +128,65 @@ class Stage:
         except OSError as error:
             if is_disk_full(error):
                 raise
-            raise Transient(f"{row['url']}: cannot be read ({error.strerror}); mend that and run again") from error
+            why = f"{row['url']}: cannot be read ({error.strerror}); mend that and run again"
+            raise Transient(f"local_unreadable: {why}") from error
         return target
 
-    def _download(self, row: Row, ffmpeg: str, workspace: Workspace) -> tuple[Path, bool]:
-        """The file, and whether all of it was downloaded just now."""
+    def _from_network(self, row: Row, ffmpeg: str, workspace: Workspace) -> dict[str, Any]:
         # a changed address is another file; nothing else of the address goes into a name
         name = f"{row['video_id']}.{hashlib.sha256(row['url'].encode()).hexdigest()[:8]}"
         partial = workspace.file(name, ".partial")
-        kept = [path for path in partial.parent.glob(f"{partial.stem}.*") if path.is_file()]
-        if kept:
-            return kept[0], False
-        is_fresh = not partial.exists()
-        limits = Limits(self.max_height, self.max_bytes, self.timeout_s, self.deadline_s, self.retries)
+        note = workspace.file(name, ".site.json")
+        kept = [path for path in partial.parent.glob(f"{partial.stem}.*") if path.is_file() and path != note]
+        is_fresh = not kept and not partial.exists()
         try:
-            done = fetch(row["url"], partial, limits, ffmpeg)
+            site = read_site(note) if kept else None
+            path, site = (kept[0], site) if site else self._download(row, name, ffmpeg, workspace)
+            return self._described(row, path, workspace, site)
+        except Reject as reject:
+            if is_fresh or reject.reason not in _OF_THE_FILE:
+                raise
+        # kept from an earlier run, or put together from two: judge the source only by a download in one piece
+        for path in kept:
+            path.unlink(missing_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        path, site = self._download(row, name, ffmpeg, workspace)
+        return self._described(row, path, workspace, site)
+
+    def _download(self, row: Row, name: str, ffmpeg: str, workspace: Workspace) -> tuple[Path, Site]:
+        partial = workspace.file(name, ".partial")
+        limits = Limits(
+            self.max_height, self.max_bytes, self.max_duration_s, self.silence_s, self.deadline_s, self.retries
+        )
+        network = Network(
+            self.allow_local,
+            self.cookies,
+            self.cookies_from_browser,
+            self.proxy,
+            self.rate_limit_bytes_s,
+            self.sleep_s,
+        )
+        try:
+            done = fetch(row["url"], partial, limits, network, ffmpeg)
         except Reject:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        target = done.replace(workspace.file(name, _suffix(done)))
+        write_site(workspace.file(name, ".site.json"), done.site)  # first: a file without it counts as not there
+        target = done.path.replace(workspace.file(name, _suffix(done.path)))
         shutil.rmtree(partial, ignore_errors=True)
-        return target, is_fresh
+        return target, done.site
+
+    def _described(self, row: Row, path: Path, workspace: Workspace, site: Site) -> dict[str, Any]:
+        """The columns of `adds`; a file that is refused is not kept."""
+        try:
+            columns = _described(row, path, workspace)
+            length_s = columns["source_duration_s"]
+            if length_s > self.max_duration_s:
+                raise Reject("too_long", f"{length_s:.0f} s, the limit is {self.max_duration_s:.0f} s")
+        except Reject:
+            path.unlink()  # of a local source only the workspace's own name of it
+            raise
+        return {**columns, **dataclasses.asdict(site)}
 
 
 def _suffix(path: Path) -> str:
@@ -151,6 +216,7 @@ def _described(row: Row, path: Path, workspace: Workspace) -> dict[str, Any]:
     size = path.stat().st_size
     if not size:
         raise Reject("empty", "the file has 0 bytes")
+    refuse_unsafe(path)
     try:
         info = probe(path)
     except UnreadableError as error:
@@ -167,4 +233,5 @@ def _described(row: Row, path: Path, workspace: Workspace) -> dict[str, Any]:
         "source_codec": info.video_codec,
         "source_audio_codec": info.audio_codec,
         "source_bytes": info.size_bytes,
+        "source_bitrate_bps": round(8 * info.size_bytes / info.duration_s) if info.duration_s else None,
     }
