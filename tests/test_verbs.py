@@ -100,4 +100,4 @@ def test_a_folder_becomes_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixtu
     (row,) = read_manifest(out)
     assert (row.speaker_id, row.language, row.url) == ("li", "zh", "file:videos/li/a%20talk.mp4")
     assert main(["manifest", "check", str(out)]) == 0
-    assert "1 videos, 1 speakers, languages: zh" in capsys.readouterr().out
+    assert "1 rows, 1 speakers, no mistakes" in capsys.readouterr().out

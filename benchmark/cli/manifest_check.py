@@ -17,10 +17,33 @@ class Command:
     """CSV or Parquet list of videos."""
 
     def run(self) -> int:
-        """Read and validate, and print what it holds."""
-        from chdtf.manifest import read_manifest
+        """Read and validate, and print what it holds and what in it is probably a mistake."""
+        from chdtf.manifest import read_manifest_table
+        from chdtf.manifest_summary import summarise, warnings
 
-        rows = read_manifest(self.manifest)
-        speakers, languages = {row.speaker_id for row in rows}, sorted({row.language for row in rows})
-        say(f"{self.manifest}: {len(rows)} videos, {len(speakers)} speakers, languages: {', '.join(languages)}")
+        table = read_manifest_table(self.manifest)
+        found = summarise(table)
+        languages = ", ".join(f"{name} {count:,}" for name, count in list(found.languages.items())[:_MOST])
+        say(f"{self.manifest}: {found.num_rows:,} rows, {found.num_speakers:,} speakers, no mistakes")
+        say(f"  languages: {languages}{_more(found.languages)}")
+        say("  splits:    " + ", ".join(f"{name} {count:,}" for name, count in found.splits.items()))
+        stated = "whole sources" if not found.num_timed else f"{found.hours:.2f} h in {found.num_timed:,} rows"
+        unstated = found.num_rows - found.num_timed
+        say(f"  intervals: {stated}" + (f"; {unstated:,} rows without an end" if found.num_timed and unstated else ""))
+        say(f"  crops:     {found.num_crops:,}; in the other {found.num_rows - found.num_crops:,} the face is tracked")
+        if found.num_local:
+            say(f"  local:     {found.num_local:,} files, read only with --allow-local")
+        for name, count in list(found.licenses.items())[:_MOST]:
+            say(f"  licence:   {count:,} x {name}")
+        if len(found.licenses) > _MOST:
+            say(f"  licence:   {len(found.licenses) - _MOST:,} more")
+        for warning in warnings(table, self.manifest):
+            say(f"  warning:   {warning}")
         return 0
+
+
+_MOST = 8
+
+
+def _more(counts: dict[str, int]) -> str:
+    return f" and {len(counts) - _MOST:,} more" if len(counts) > _MOST else ""
