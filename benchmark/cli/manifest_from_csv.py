@@ -27,8 +27,9 @@ class Command:
     """Four columns, or one that holds four numbers. Absent: the face is tracked."""
     width_height: bool = False
     """A box is x, y, width, height; else x0, y0, x1, y1."""
-    frame: str | None = None
-    """Boxes are pixels of a frame of this size: 1280x720, or two columns such as width,height. Else fractions."""
+    frame: str = "fractions"
+    """What boxes are measured in: fractions of the frame, or pixels of one of this size: 1280x720, or two columns such
+    as width,height."""
     speaker: str = "speaker_id"
     """Column of the speaker. Absent: every video is a speaker of its own."""
     language_column: str = "language"
@@ -45,7 +46,7 @@ class Command:
 
         columns = Columns(self.video, self.start, self.end, self.box, self.speaker, self.language_column)
         account: Account = []
-        form = BoxForm(self.width_height, self.frame)
+        form = BoxForm(self.width_height, None if self.frame == "fractions" else self.frame)
         rows = from_csv(self.list, account, columns, form, self.language, self.license)
         count = write_import(rows, account, self.out)
         say_imported(count, account, self.out)

@@ -17,8 +17,8 @@ class Command:
     """Folder with the tracks, at any depth; only read. Clips on disk win over txt files of the same track."""
     out: Path = Path("voxceleb2.csv")
     """Where to write the manifest (.parquet is much smaller); its account goes beside it."""
-    split: Literal["train", "val", "test"] | None = None
-    """State this split for all rows, e.g. test for VoxCeleb2's own test set; not given: by the speaker."""
+    split: Literal["by-speaker", "train", "val", "test"] = "by-speaker"
+    """The split of all rows, e.g. test for VoxCeleb2's own test set; or by the speaker, as for other lists."""
     language: str = "und"
     """BCP 47 tag for all rows; VoxCeleb2 does not say."""
     margin: float = 0.1
@@ -33,7 +33,8 @@ class Command:
         if not 0 <= self.margin <= 2:
             raise UserError(f"--margin {self.margin} is not a margin; give 0 to 2")
         account: Account = []
-        rows = from_voxceleb2(self.folder, account, self.out, self.language, self.split, self.margin)
+        split = None if self.split == "by-speaker" else self.split
+        rows = from_voxceleb2(self.folder, account, self.out, self.language, split, self.margin)
         count = write_import(rows, account, self.out)
         say_imported(count, account, self.out)
         return 0

@@ -133,6 +133,7 @@ def _rows_of_video(
         problem = f"{name} has a link but no intervals in {subset.file('annotion_time')}"
         _note(account, subset, "video_url", name, LEFT_OUT, problem)
         return
+    earlier: list[tuple[float, float]] = []
     for index, interval in enumerate(times.values):
         clip = f"{name}_{index}"
         try:
@@ -140,6 +141,10 @@ def _rows_of_video(
         except ValueError as error:
             _note(account, subset, "annotion_time", name, LEFT_OUT, str(error))
             continue
+        if any(start_s < other_end_s and other_start_s < end_s for other_start_s, other_end_s in earlier):
+            problem = f"interval {interval} of {name} overlaps an earlier one; perhaps a slip of the pen"
+            _note(account, subset, "annotion_time", name, KEPT, problem)
+        earlier.append((start_s, end_s))
         row = ManifestRow(
             video_id=f"{subset.prefix}_{clip}",
             url=youtube_url(video),
