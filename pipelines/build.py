@@ -135,11 +135,8 @@ def _refuse_local(rows: pa.Table, manifest: Path) -> None:
 
 def _described(stage: Stage) -> dict[str, Any]:
     """Name, version and settings of a stage, without those that say where and how patiently."""
-    fields = {
-        field.name: getattr(stage, field.name)
-        for field in dataclasses.fields(stage)  # type: ignore[arg-type]
-        if field.metadata.get("fingerprint", True)
-    }
+    kept = [field.name for field in dataclasses.fields(stage) if field.metadata.get("fingerprint", True)]  # type: ignore[arg-type]
+    fields = {name: value for name, value in dataclasses.asdict(stage).items() if name in kept}  # type: ignore[call-overload]
     return {"name": stage.name, "version": stage.version, "fields": fields, "fingerprint": config_fingerprint(stage)}
 
 
