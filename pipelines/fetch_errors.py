@@ -75,7 +75,7 @@ _SENTENCES = (
         "not_yet",
         "yes",
     ),
-    _said(r"live (hls|dash) \w+ are not supported|not currently live|is live\b", "live", "no"),
+    _said(r"live (hls|dash) \w+ are not supported|not currently live|\bis live\b", "live", "no"),
     _said(r"drm.protected|unsupported drm", "drm", "no", "the video is protected by DRM"),
     _said(
         r"video (is )?(unavailable|not found|not available)|(has been|was|may be) (removed|deleted|taken down)"
@@ -160,6 +160,7 @@ def meaning(error: BaseException, access: Access | None = None, misses_runtime: 
     `misses_runtime` says that a JavaScript runtime was missed, so that a lack of formats says nothing of the video.
     """
     from yt_dlp.cookies import CookieLoadError
+    from yt_dlp.utils import GeoRestrictedError
 
     chain = list(causes(error))
     text = clean(str(error))
@@ -172,6 +173,8 @@ def meaning(error: BaseException, access: Access | None = None, misses_runtime: 
         return UserError(f"the cookies cannot be used ({text}); give a cookies.txt in Netscape format, or none")
     if _NO_FORMAT.search(text):
         return no_runtime() if misses_runtime else Reject("no_format", "the page has no format with picture and sound")
+    if any(isinstance(cause, GeoRestrictedError) for cause in chain):
+        text = f"{text} (geo-restricted)"
     return _guarded(chain) or _sentence(text, access or Access()) or _network(chain, text)
 
 

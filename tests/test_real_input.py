@@ -53,7 +53,9 @@ def test_clips_from_the_web_are_the_clips_from_the_disk(shared: Path, address: s
     assert (
         main(["build", "--manifest", str(tmp_path / "disk.csv"), "--out", str(tmp_path / "disk"), "--allow-local"]) == 0
     )
-    assert main(["build", "--manifest", str(tmp_path / "web.csv"), "--out", str(tmp_path / "web")]) == 0
+    assert (
+        main(["build", "--manifest", str(tmp_path / "web.csv"), "--out", str(tmp_path / "web"), "--allow-local"]) == 0
+    )
     by_disk, by_web = ({c.clip_id: c for c in read_clips(tmp_path / name)} for name in ("disk", "web"))
     assert sorted(by_disk) == sorted(by_web) == ["grid_bbaf2n_000", "may_5s_000", "merkel_0_000"]
     for clip_id, clip in by_disk.items():

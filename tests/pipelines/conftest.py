@@ -80,12 +80,13 @@ class Server:
 
         return self.set(path, answer)
 
-    def endless(self, path: str, kind: str, block: bytes, pause_s: float = 0.0, **headers: str) -> str:
-        """Send `block` again and again, without saying how long."""
+    def endless(self, path: str, kind: str, block: bytes, pause_s: float = 0.0, begin: bytes = b"") -> str:
+        """Send `begin`, then `block` again and again, without saying how long."""
 
         def answer(handler: Handler) -> None:
-            self.head(handler, kind, **headers)
+            self.head(handler, kind)
             handler.close_connection = True
+            self.send(handler, begin)
             while not self.stop.wait(pause_s) if pause_s else not self.stop.is_set():
                 self.send(handler, block)
 
