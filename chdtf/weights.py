@@ -61,7 +61,7 @@ WEIGHTS: Mapping[str, Weights] = MappingProxyType(
                 sha256="961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
                 size_bytes=54_573_114,
                 licence=_VGG_LICENCE,
-                purpose="LSE-C: SyncNet (Chung and Zisserman 2016)",
+                purpose="LSE-C, and offset of sound and lips: SyncNet (Chung and Zisserman 2016)",
             ),
             Weights(
                 name="sfd_face",
@@ -71,6 +71,26 @@ WEIGHTS: Mapping[str, Weights] = MappingProxyType(
                 size_bytes=89_844_381,
                 licence=_VGG_LICENCE,
                 purpose="the S3FD face detector of SyncNet's original pipeline",
+            ),
+            Weights(
+                name="light_asd",
+                filename="light_asd_talkset.model",
+                url="https://raw.githubusercontent.com/Junhua-Liao/Light-ASD/"
+                "ed38c232de5efe0261dbd68627c0ade7cdfe14eb/weight/finetuning_TalkSet.model",
+                sha256="efc375833887eefa9d209dc92810e18519b04c3c73ea35a549f2a7f40b7d94d5",
+                size_bytes=4_175_289,
+                licence="MIT (LICENSE of its repository)",
+                purpose="active speaker: Light-ASD (Liao et al. 2023), fine-tuned on TalkSet",
+            ),
+            Weights(
+                name="mobilefacenet",
+                filename="mobilefacenet.onnx",
+                url="https://raw.githubusercontent.com/foamliu/MobileFaceNet/"
+                "a6cc9032a659b615f477833e1a70b5e7931bcccc/weights/MobileFaceNet.onnx",
+                sha256="b7120c095d60094f28a4a54ba6a8bf51b297a6273fb40ef6350dfec1f63d9507",
+                size_bytes=3_998_070,
+                licence="Apache-2.0 (LICENSE of its repository); trained on MS-Celeb-1M",
+                purpose="identity of a face: MobileFaceNet (Chen et al. 2018), 128-d",
             ),
         )
     }

@@ -1,0 +1,1 @@
+"""Scores of a finished clip, one module a family; `pipelines.thresholds` judges them."""
