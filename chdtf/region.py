@@ -122,7 +122,7 @@ def region_px(roi: Sequence[float] | None, width: int, height: int) -> tuple[Box
     ratio is not a whole number.
     """
     x0, y0, x1, y1 = WHOLE if roi is None else roi
-    longest = max((x1 - x0) * width, (y1 - y0) * height)
+    longest = max(min((x1 - x0) * width + 2, width), min((y1 - y0) * height + 2, height))  # 2: grown to even numbers
     factor = max(1, math.ceil(longest / LONGEST_SIDE_PX - 1e-6))
     odd = factor == 2 and longest / 2 < _SMALLEST_PX
     unit = 2 if odd else 2 * factor
