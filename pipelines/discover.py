@@ -62,7 +62,7 @@ class _Search:
         self._recipe, self._network, self._count = recipe, network, count
         self._details, self._tombstones = details, tombstones
         self._wanted_s = recipe.hours_to_find * 3600 / len(recipe.speakers)
-        self._found_s: collections.Counter[str] = collections.Counter()
+        self._found_s: dict[str, float] = collections.defaultdict(float)
         self.found: dict[str, Candidate] = {}
         self.others: dict[str, set[str]] = collections.defaultdict(set)
         self.left_out: collections.Counter[str] = collections.Counter()

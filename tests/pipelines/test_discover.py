@@ -4,9 +4,6 @@ The sites themselves are not asked: what their servers answer today is not teste
 """
 
 import csv
-import http.server
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -187,25 +184,10 @@ FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>list</title>
 
 
 @pytest.fixture
-def feed(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def feed(server: Any) -> str:
     """A list of videos on this machine."""
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None: ...
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/rss+xml")
-            self.send_header("Content-Length", str(len(FEED.encode())))
-            self.end_headers()
-            self.wfile.write(FEED.encode())
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/feed.xml"
-        server.shutdown()
+    url: str = server.add("/feed.xml", FEED.encode(), "application/rss+xml")
+    return url
 
 
 RECIPE = """
