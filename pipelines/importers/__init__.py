@@ -87,8 +87,8 @@ def checked(row: ManifestRow, account: Account, source: str, line: int, name: st
 
 
 def printable(text: str) -> str:
-    """Other people's text as an account may hold it: one line, not endless."""
-    return text if text.isprintable() and len(text) <= 80 else shown(text)
+    """Other people's text as an account may hold it: one line, not endless, and no formula for a spreadsheet."""
+    return text if text.isprintable() and len(text) <= 80 and text[:1] not in tuple("=+@") else shown(text)
 
 
 def seconds(text: str) -> float:

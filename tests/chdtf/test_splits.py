@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chdtf.errors import UserError
-from chdtf.manifest import ManifestRow
-from chdtf.schema import SPLITS
-from chdtf.splits import split_of, with_splits
+from chdtf.manifest import ManifestRow, manifest_rows, manifest_table
+from chdtf.schema import MANIFEST, SPLITS
+from chdtf.splits import split_of, splits_of, with_splits
 
 shares = st.floats(0, 0.5)
 
@@ -80,3 +80,39 @@ def test_no_speaker_is_in_two_splits_and_a_stated_split_wins(
 def test_added_rows_move_nobody(rows: list[str], added: list[str]):
     before = with_splits(map(row, rows))
     assert with_splits(map(row, rows + added))[: len(rows)] == before
+
+
+@given(rows=speakers, stated=st.fixed_dictionaries({name: st.sampled_from(SPLITS) for name in "abcdef"}), share=shares)
+def test_the_table_is_split_as_the_rows_are(
+    rows: list[tuple[str, str | None]], stated: dict[str, str], share: float
+) -> None:
+    given_rows = [row(speaker, stated[speaker] if mark else None) for speaker, mark in rows]
+    table = splits_of(manifest_table(given_rows), share, share)
+    assert table.schema.equals(MANIFEST)
+    assert list(manifest_rows(table)) == with_splits(given_rows, share, share)
+
+
+names = st.text("abc张Zz 0", min_size=1, max_size=3)
+
+
+@given(data=st.data(), before=st.lists(names, min_size=1, max_size=12), added=st.lists(names, max_size=12))
+def test_rows_added_in_any_place_move_no_speaker_and_order_does_not_matter(
+    data: st.DataObject, before: list[str], added: list[str]
+) -> None:
+    def found(order: list[str]) -> dict[str, str]:
+        table = splits_of(manifest_table(map(row, order)), 0.3, 0.3)
+        pairs = set(zip(table.column("speaker_id").to_pylist(), table.column("split").to_pylist(), strict=True))
+        assert len(pairs) == len(set(order))  # one split a speaker
+        return dict(pairs)
+
+    grown = found(data.draw(st.permutations(before + added)))
+    assert found(before).items() <= grown.items()
+    assert found(data.draw(st.permutations(before))) == found(before)
+
+
+@given(speakers=st.lists(names, min_size=1, unique=True), split=st.sampled_from(SPLITS))
+def test_a_split_stated_in_an_added_row_moves_that_speaker_and_no_other(speakers: list[str], split: str) -> None:
+    before = splits_of(manifest_table(map(row, speakers))).column("split").to_pylist()
+    after = splits_of(manifest_table([*map(row, speakers), row(speakers[0], split)])).column("split").to_pylist()
+    assert after[1:-1] == before[1:]
+    assert after[0] == after[-1] == split

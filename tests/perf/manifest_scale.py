@@ -55,7 +55,10 @@ def measure(path: Path) -> None:
         outcome = f"{splits_of(read_manifest_table(path)).num_rows} rows"
     except UserError as error:
         outcome = str(error).removeprefix(str(path)).removeprefix(", ")
-    sys.stdout.write(f"{path.name}: {time.perf_counter() - started:.1f} s, peak {peak_mib():.0f} MiB: {outcome}\n")
+    size = path.stat().st_size / 2**20
+    sys.stdout.write(
+        f"{path.name} ({size:.0f} MiB): {time.perf_counter() - started:.1f} s, peak {peak_mib():.0f} MiB: {outcome}\n"
+    )
 
 
 def main() -> None:
