@@ -1,8 +1,8 @@
 """Where one shot ends and the next begins, told frame by frame with a delay of a few frames.
 
 PySceneDetect's adaptive detector judges how much a frame differs from the one before, in hue, saturation and
-brightness, against how much its neighbours do. It runs twice here, on images of 160x90: once with its own defaults, for
-cuts from one place to another, and once for jump cuts, which change little but stand out against a still picture.
+brightness, against how much its neighbours do. It runs three times here, on images of 160x90: with its own defaults; for
+jump cuts, which change little but stand out against a still picture; and for cuts amid fast movement.
 """
 
 import dataclasses
@@ -27,13 +27,17 @@ Item = TypeVar("Item")
 class Sensitivity:
     """What counts as a border between shots. Content: mean absolute difference of HSV channels, 0 to 255.
 
-    Measured on 40 real talking-head clips of one shot each: no border found in any of their 9,700 frames.
+    Measured on 73 real and generated talking-head videos of one shot each, 14,975 frames: two borders, of which one is
+    a leap of the picture. Of 400 cuts planted between them all are found, to the frame; of 1,269 cuts planted within
+    them, from one moment to another of the same shot, 55 %.
     """
 
     cut_ratio: float = 3.0  # to the neighbours' mean content; PySceneDetect's defaults
     min_cut_content: float = 15.0
     jump_ratio: float = 5.0
     min_jump_content: float = 6.0
+    strong_ratio: float = 1.5  # a cut amid fast movement stands out less, but all of the picture changes
+    min_strong_content: float = 45.0
     flash_s: float = 0.12  # a picture that comes back within this time was a flash, not a shot
     come_back: float = 0.4  # "back": it differs from the one before the flash by less than this share of the flash
 
@@ -67,9 +71,9 @@ def content(image: np.ndarray, other: np.ndarray) -> float:
 
 
 class _Detectors:
-    """Both adaptive detectors; each image fed tells of the one `WINDOW` images earlier whether it begins a shot."""
+    """The adaptive detectors; each image fed tells of the one `WINDOW` images earlier whether it begins a shot."""
 
-    def __init__(self, sensitivity: Sensitivity, first: np.ndarray) -> None:
+    def __init__(self, sensitivity: Sensitivity) -> None:
         from scenedetect.detectors import AdaptiveDetector
 
         self._detectors = [
@@ -77,17 +81,37 @@ class _Detectors:
             for ratio, least in (
                 (sensitivity.cut_ratio, sensitivity.min_cut_content),
                 (sensitivity.jump_ratio, sensitivity.min_jump_content),
+                (sensitivity.strong_ratio, sensitivity.min_strong_content),
             )
         ]
         self._number = 0
-        for _ in range(WINDOW):
-            self.feed(first)
 
-    def feed(self, image: np.ndarray) -> bool | None:
-        """Verdict on the image fed `WINDOW` images ago; None as long as there is none."""
+    def feed(self, image: np.ndarray) -> bool:
+        """Verdict on the image fed `WINDOW` images ago."""
         found = [detector.process_frame(self._number, image) for detector in self._detectors]
         self._number += 1
-        return any(found) if self._number > 2 * WINDOW else None
+        return any(found)
+
+
+def _verdicts(images: Iterable[np.ndarray], sensitivity: Sensitivity) -> Iterator[bool]:
+    """Whether each image begins a shot, `WINDOW` images late; both ends are judged against their mirror images."""
+    detectors = _Detectors(sensitivity)
+    first: list[np.ndarray] = []
+    last: deque[np.ndarray] = deque(maxlen=WINDOW + 1)
+    for image in images:
+        last.append(image)
+        if len(first) <= WINDOW:
+            first.append(image)
+            if len(first) <= WINDOW:
+                continue
+            for before in (*first[:0:-1], *first[:-1]):
+                detectors.feed(before)
+        yield detectors.feed(image)
+    if len(first) <= WINDOW:
+        yield from (False for _ in first)
+        return
+    for after in list(last)[-2::-1]:
+        yield detectors.feed(after)
 
 
 @dataclasses.dataclass
@@ -105,19 +129,18 @@ def shots(
     """Yield (time_s, frame, whether it begins a new shot) for each (time_s, frame), in order, some frames late.
 
     `image_of` gives the small BGR image of a frame. The delay is two frames, and `flash_s` more where a border may be.
-    The first frame begins no new shot. Both ends are judged as if the picture stood still beyond them, so that a border
-    is found even at the second or the last frame.
+    The first frame begins no new shot. A border is found even at the second or the last frame.
     """
-    detectors: _Detectors | None = None
     waiting: deque[_Seen[Item]] = deque()
-    last: np.ndarray | None = None
     flash_until_s = -math.inf
 
-    def judge(image: np.ndarray) -> None:
-        assert detectors is not None
-        verdict = detectors.feed(image)
-        if verdict is not None:
-            next(seen for seen in waiting if seen.verdict is None).verdict = verdict
+    def images() -> Iterator[np.ndarray]:
+        last: np.ndarray | None = None
+        for time_s, item in frames:
+            image = image_of(item)
+            waiting.append(_Seen(item, time_s, image, image if last is None else last))
+            last = image
+            yield image
 
     def release(is_over: bool) -> Iterator[tuple[float, Item, bool]]:
         nonlocal flash_until_s
@@ -133,17 +156,10 @@ def shots(
             waiting.popleft()
             yield seen.time_s, seen.item, bool(is_border)
 
-    for time_s, item in frames:
-        image = image_of(item)
-        detectors = detectors or _Detectors(sensitivity, image)
-        waiting.append(_Seen(item, time_s, image, image if last is None else last))
-        last = image
-        judge(image)
+    for number, verdict in enumerate(_verdicts(images(), sensitivity)):
+        next(seen for seen in waiting if seen.verdict is None).verdict = verdict and number > 0
         yield from release(is_over=False)
-    if last is not None:
-        for _ in range(WINDOW):
-            judge(last)
-        yield from release(is_over=True)
+    yield from release(is_over=True)
 
 
 def _comes_back(waiting: Sequence[_Seen[Item]], sensitivity: Sensitivity) -> float | None:

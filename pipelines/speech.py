@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 VAD_FRAME = SAMPLE_RATE_HZ * 30 // 1000  # 480 samples: 30 ms, the longest that the detector takes
 VAD_FRAME_S = VAD_FRAME / SAMPLE_RATE_HZ
-_NEAR_S = 2.0
+_NEAR_S = 2.0  # how far the border between two pieces moves to fall between words
+_MIN_SPEECH_S = 0.3  # shorter: a click or a rustle
 _SMOOTH = 11  # frames, 0.33 s: a voice holds the majority of them, a click does not
 
 Segment = tuple[float, float]  # begin and end in seconds
@@ -97,7 +98,8 @@ def speech_segments(path: Path, start_s: float, end_s: float, mode: int = 2) -> 
     listener = _Listener(mode)
     parts = [listener.hear(chunk) for chunk in sound_chunks(path, start_s, end_s)]
     heard = np.concatenate(parts) if parts else np.zeros(0, bool)
-    return [(start_s + a, min(start_s + b, end_s)) for a, b in _runs(smoothed(heard))]
+    runs = _runs(smoothed(heard))
+    return [(start_s + a, min(start_s + b, end_s)) for a, b in runs if b - a >= _MIN_SPEECH_S]
 
 
 def smoothed(heard: np.ndarray) -> np.ndarray:
@@ -144,8 +146,10 @@ class Speech:
 
     def stretch(self, begin_s: float) -> Stretch:
         """The stretch that begins at `begin_s`: speech with its short pauses, or what is left of a long pause."""
-        ahead = [segment for segment in self.segments if segment[1] > begin_s]
-        last_s = max((b for _, b in self.segments if b <= begin_s), default=self.start_s)
+        # the end of a word that began in the shot before is no speech of this one
+        count = sum(b <= begin_s or (a < begin_s and b <= begin_s + _MIN_SPEECH_S) for a, b in self.segments)
+        ahead = self.segments[count:]
+        last_s = self.segments[count - 1][1] if count else self.start_s
         next_s = ahead[0][0] if ahead else self.end_s
         if next_s - last_s > self.max_pause_s and begin_s < next_s - (self.margin_s if ahead else 0.0):
             return Stretch(next_s - self.margin_s if ahead else self.end_s, is_pause=True)

@@ -14,7 +14,7 @@ from pipelines.detectors import Detector
 from pipelines.framing import Framing, crop_box, even_fractions
 
 _NOISE_S = 1e-6
-_SLIVER_S = 0.1  # an annotation that begins or ends within a frame or two of a border leaves this, and it is no news
+_SLIVER_S = 0.12  # an annotation that begins or ends within a frame or two of a border leaves this, and it is no news
 _LONGEST_RUN_S = 600.0  # of what is left out, until it is reported; the engine waits for rows
 
 

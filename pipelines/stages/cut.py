@@ -81,7 +81,7 @@ class Stage:
     detector_sha256: str = dataclasses.field(default="", init=False)
     sample_fps: float = 5.0
     look_px: int = 384
-    region_span: float = 1.7
+    region_span: float = 1.75
 
     def __post_init__(self) -> None:
         """Hash the model file. Raises `UserError` for an unknown detector, or a file that is missing."""

@@ -47,7 +47,7 @@ class Stage:
             ("source_face_px", pa.float64()),  # median height of the framed face, brows to chin, in source pixels
             ("smallest_face_share", pa.float64()),  # 5th percentile of its height over the crop's side
             ("cut_off_share", pa.float64()),  # of frames in which a tenth of it lies outside the crop
-            ("min_box_iou", pa.float64()),  # smallest intersection over union of its box with its first one
+            ("min_box_iou", pa.float64()),  # smallest overlap (IoU) of its head box with its first one
         ]
     )
 
@@ -82,6 +82,7 @@ class Stage:
         size = float(np.median(boxes[:, 3] - boxes[:, 1]))
         several = sum(self._has_rival(faces, main.get(time_s), size) for time_s, faces in found)
         square = self.framing.crop(boxes, width, height)
+        heads = self.framing.heads(boxes)
         scores: Row = {
             "face_share": face_share,
             "main_face_share": len(main) / sampled,
@@ -89,7 +90,7 @@ class Stage:
             "source_face_px": size,
             "smallest_face_share": float(np.quantile(boxes[:, 3] - boxes[:, 1], 0.05)) / square[2],
             "cut_off_share": cut_off_share(boxes, square),
-            "min_box_iou": float(iou(boxes, boxes[0]).min()),
+            "min_box_iou": float(iou(heads, heads[0]).min()),
         }
         reject = f"face_tiny: {size:.0f} px, at least {self.min_face_px:g}" if size < self.min_face_px else None
         return {**scores, "box": fractions_of(square, width, height), "box_px": square[2], "reject": reject}
