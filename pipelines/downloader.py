@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-JS_RUNTIMES = ("deno", "node", "bun", "quickjs")  # in the order of yt-dlp's preference
+JS_RUNTIMES = ("deno", "node", "quickjs", "bun")  # in the order of yt-dlp's preference
 _LIST = "not_a_video", "the address leads to a list of videos; give the address of one"
 _NATIVE = (HttpFD, HlsFD, DashSegmentsFD, IsmFD, F4mFD)  # they go through the guarded network; others start programs
 
@@ -45,7 +45,7 @@ class Downloader(yt_dlp.YoutubeDL):
         self.began = False
         self._log = _Log()
         super().__init__(_options(limits, network, ffmpeg) | {"progress_hooks": [self._watch], "logger": self._log})
-        self.params["match_filter"] = self._refuse
+        self.params["match_filter"] = self.check
 
     @property
     def misses_runtime(self) -> bool:
@@ -91,8 +91,8 @@ class Downloader(yt_dlp.YoutubeDL):
             raise Reject("no_format", "its stream is encrypted or live, which needs another program")
         info["url"], info["hls_media_playlist_data"] = answer.url, text  # not asked for again
 
-    def _refuse(self, info: dict[str, Any], *, incomplete: bool = False) -> None:
-        """Asked about every video before it is downloaded, with what is known of it by then."""
+    def check(self, info: dict[str, Any], *, incomplete: bool = False) -> None:
+        """Refuse a video by what is known of it before it is downloaded. Raises `Reject` or `Transient`."""
         if info.get("playlist_index") is not None:
             raise Reject(*_LIST)
         state = info.get("live_status")

@@ -18,6 +18,7 @@ from pipelines.site import Site, site_of
 log = logging.getLogger(__name__)
 
 _PASSES_SOON = ("network:", "server_error:", "timed_out:")
+_LONGEST_WAIT_S = 300.0  # that a server may ask for; a worker has other rows to do
 _COOKIE_HEADS = ("# HTTP Cookie File", "# Netscape HTTP Cookie File")
 
 
@@ -82,9 +83,10 @@ def fetch(url: str, folder: Path, limits: Limits, network: Network, ffmpeg: str)
     """Download the video at `url` into `folder` (made when missing).
 
     A download that was cut off leaves its part in the folder, and the next call goes on from there where the server
-    lets it. No name or title from the network becomes part of a path. What may pass soon is tried again within the
-    deadline, after the time that the server names or 2, 4, 8, ... s. Raises `Reject`, `Transient`, `UserError` for
-    cookies that cannot be used, or `OSError` when the disk is full.
+    lets it. Every request, redirect and piece goes through `pipelines.guard`. No name or title from the network becomes
+    part of a path. What may pass soon is tried again within the deadline, after the time that the server names or 2, 4,
+    8, ... s. Raises `Reject`, `Transient`, `UserError` for cookies that cannot be used, or `OSError` when the disk is
+    full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     info, site = _tried(url, folder, limits, network, ffmpeg)
@@ -111,6 +113,7 @@ def _tried(url: str, folder: Path | None, limits: Limits, network: Network, ffmp
                 info = downloader.extract_info(url, download=folder is not None)
                 if not info:
                     raise Reject("not_a_video", "no video behind this address")
+                downloader.check(info)
                 return info, site_of(info)
             except YoutubeDLError as error:
                 found = meaning(error, network.access, downloader.misses_runtime)
@@ -129,9 +132,9 @@ def _worth_waiting_s(error: BaseException, found: Exception, attempt: int, began
     """
     if not isinstance(found, Transient):
         return None
-    asked = _retry_after_s(error)
-    if asked is not None:
-        return asked
+    asked_s = _retry_after_s(error)
+    if asked_s is not None:
+        return asked_s if asked_s <= _LONGEST_WAIT_S else None
     return _pause_s(attempt + 1) if str(found).startswith(_PASSES_SOON) and not began else None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chdtf.files import write_text
+from chdtf.site_id import named_site_id
 
 LONGEST_TEXT = 300  # characters
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -46,10 +47,12 @@ def plain(value: object) -> str | None:
 
 
 def site_id(extractor: object, video_id: object) -> str | None:
-    """Like "youtube:ID", or None for a page that has no ids, or one whose id is not made of safe characters."""
+    """Like "youtube:ID", as `chdtf.site_id` writes it; None without an id, or for one of unsafe characters."""
     site = str(extractor or "").lower()
     if site in ("", "generic", "html5mediaembed") or not re.fullmatch(r"[a-z0-9]{1,40}", site):
         return None
+    if known := named_site_id(f"{site}:{video_id}"):
+        return known
     return f"{site}:{video_id}" if _ID.fullmatch(str(video_id)) else None
 
 
