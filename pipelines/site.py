@@ -53,7 +53,7 @@ def site_id(extractor: object, video_id: object) -> str | None:
         return None
     if known := named_site_id(f"{site}:{video_id}"):
         return known
-    return f"{site}:{video_id}" if _ID.fullmatch(str(video_id)) else None
+    return f"{site}:{video_id}" if isinstance(video_id, str) and _ID.fullmatch(video_id) else None
 
 
 def site_of(info: dict[str, Any]) -> Site:
