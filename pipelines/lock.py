@@ -13,9 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from chdtf.errors import UserError
 from chdtf.files import atomic_path, write_text
-from chdtf.manifest_row import ManifestRow, shown
+from chdtf.manifest import ManifestRow, manifest_table
+from chdtf.manifest_row import shown
 from chdtf.schema import SCHEMA_VERSION
 from pipelines.lock_row import ACCEPTED, FIELDS, LOCK_VERSION, OUTCOMES, LockRow, cell, lock_row, parse
 
@@ -126,6 +129,34 @@ def _rows(reader: Any, path: Path) -> Iterator[LockRow]:
         raise UserError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
 
 
+def lock_table(path: Path) -> pa.Table | None:
+    """What a build takes in place of a manifest's table when `path` is a lock: a row for every accepted clip.
+
+    The columns are those of `chdtf.schema.MANIFEST`, then `roi` (list<double>) and `is_exact` (true): the interval is
+    one clip, the region is `roi`, null included. None when the file is no lock. Raises `UserError` as `read_lock` does.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            if path.suffix.lower() != ".csv" or not is_lock_header(next(csv.reader([stream.readline(4096)]), [])):
+                return None
+    except OSError:
+        return None  # whoever reads it as a manifest says what is wrong
+    lock = read_lock(path)
+    rows = _in_order(lock)
+    if not rows:
+        raise UserError(f"{path}: holds no accepted clip; there is nothing to make again")
+    table = manifest_table(manifest_of_lock(lock))
+    kind = pa.list_(pa.float64())
+    roi = pa.array([None if row.roi is None else list(row.roi) for row in rows], kind)
+    table = table.append_column(pa.field("roi", kind), roi)
+    return table.append_column(pa.field("is_exact", pa.bool_()), pa.array([True] * len(rows)))
+
+
+def _in_order(lock: Lock) -> list[LockRow]:
+    """The accepted clips, sources together."""
+    return sorted(lock.accepted(), key=lambda row: (row.source, row.start_s or 0.0, row.clip_id))
+
+
 def manifest_of_lock(lock: Lock) -> list[ManifestRow]:
     """The manifest from which a lock's dataset is made again: one row for every accepted clip, sources together.
 
@@ -134,7 +165,6 @@ def manifest_of_lock(lock: Lock) -> list[ManifestRow]:
     `sha256`; its `video_id` is the clip's id, so that the clip of the new dataset tells which one it repeats. A crop
     may lie beyond the frame, as in the lock.
     """
-    rows = sorted(lock.accepted(), key=lambda row: (row.source, row.start_s or 0.0, row.clip_id))
     return [
         ManifestRow(
             video_id=row.clip_id,
@@ -148,5 +178,5 @@ def manifest_of_lock(lock: Lock) -> list[ManifestRow]:
             crop=row.crop,
             sha256=row.source_sha256,
         )
-        for row in rows
+        for row in _in_order(lock)
     ]

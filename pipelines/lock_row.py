@@ -26,6 +26,8 @@ class LockRow:
         url, site_id: where the source is; `site_id` is empty for an address of no known site, both for a withdrawn one.
         start_s, end_s: seconds from the beginning of the source; None when it was refused before it was cut.
         crop: x0, y0, x1, y1 as fractions of the shown frame; may lie beyond it (the border is repeated there).
+        roi: likewise the region of the source that was kept in memory and scaled down before the crop; None: the crop
+            itself. It decides how pixels are resampled, so that the same clip has the same bytes again.
         speaker_id, language, license, split: as in the manifest.
         source_sha256, video_sha256, audio_sha256: hex SHA-256 of the source file and of the clip's two files, or None.
         num_frames: at 25 fps, or None.
@@ -42,6 +44,7 @@ class LockRow:
     start_s: float | None
     end_s: float | None
     crop: Crop | None
+    roi: Crop | None
     speaker_id: str
     language: str
     license: str
@@ -79,7 +82,6 @@ def lock_row(row: Mapping[str, Any]) -> LockRow:
     else:
         outcome = FAILED if row.get("error") else REJECTED if row.get("reject") else ACCEPTED
         reason = row.get("error") or row.get("reject") or ""
-    box = row.get("box")
     start_s, end_s = row.get("clip_start_s"), row.get("clip_end_s")
     return LockRow(
         lock_version=LOCK_VERSION,
@@ -89,7 +91,8 @@ def lock_row(row: Mapping[str, Any]) -> LockRow:
         site_id=site_id(row.get("url") or "") or row.get("site_id") or "",
         start_s=None if start_s is None else float(start_s),
         end_s=None if end_s is None else float(end_s),
-        crop=None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+        crop=_fractions(row.get("box")),
+        roi=_fractions(row.get("roi")),
         speaker_id=row.get("speaker_id") or "",
         language=row.get("language") or "",
         license=row.get("license") or "",
@@ -101,6 +104,10 @@ def lock_row(row: Mapping[str, Any]) -> LockRow:
         outcome=outcome,
         reason=" ".join(reason.split()),
     )
+
+
+def _fractions(box: Any) -> Crop | None:
+    return None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
 
 
 def cell(value: object) -> object:
@@ -120,8 +127,8 @@ def parse(cells: Mapping[str, str], place: str) -> LockRow:
                 raise ValueError("is empty")
         for name in ("start_s", "end_s"):
             values[name] = _time(values[name])
-        name = "crop"
-        values[name] = _crop(values[name])
+        for name in ("crop", "roi"):
+            values[name] = _crop(values[name])
         for name in ("source_sha256", "video_sha256", "audio_sha256"):
             values[name] = values[name].lower() or None
             if values[name] and not _SHA256.fullmatch(values[name]):

@@ -110,7 +110,8 @@ def _described(path: Path, root: Path) -> RemovedFile:
 def _doomed_files(root: Path, doomed: Doomed, results: Sequence[Path]) -> list[Path]:
     """Media and partial downloads of the dataset, journals of unfinished shards, and files of results."""
     media = root / "work" / "media"
-    files = []
+    named = [root / name for name in doomed.files if ".." not in Path(name).parts]  # of a dataset that others made
+    files = [path for path in named if path.is_relative_to(media) and path.is_file()]
     for folder, _, names in os.walk(media):
         stage, *inside = Path(folder).relative_to(media).parts or ("",)
         of_video = stage == _OF_VIDEOS
@@ -120,7 +121,7 @@ def _doomed_files(root: Path, doomed: Doomed, results: Sequence[Path]) -> list[P
         # a journal tells its rows to its own stage only; what was unfinished in these shards is done again
         files += (root / "work").rglob(f"shard-{index:05d}.*journal")
         files += (root / "work" / "running").glob(f"shard-{index:05d}.json")
-    return sorted(files) + [path.absolute() for folder in results for path in doomed_files(folder, doomed)]
+    return sorted(set(files)) + [path.absolute() for folder in results for path in doomed_files(folder, doomed)]
 
 
 def _remove_partial(root: Path, doomed: Doomed) -> None:

@@ -18,6 +18,7 @@ from chdtf.site_id import named_site_id, site_id
 from chdtf.tombstones import Tombstone, Tombstones
 
 _COLUMNS = ("video_id", "clip_id", "url", "site_id", "source_sha256", "sha256", "video_sha256", "audio_sha256")
+_FILES = ("source", "video", "audio")  # columns that name a file of work/
 _BATCH_ROWS = 10_000
 
 
@@ -28,6 +29,7 @@ class Doomed:
     video_ids: frozenset[str]
     clip_ids: frozenset[str]
     tombstones: tuple[Tombstone, ...]
+    files: frozenset[str]  # that its rows name, and no other row; relative to the dataset
 
     def __bool__(self) -> bool:
         return bool(self.video_ids)
@@ -62,11 +64,15 @@ def find_doomed(root: Path, name: str, reason: str = "") -> Doomed:
     asked = Tombstones.of(name)
     keys: dict[str, set[str]] = collections.defaultdict(set)  # what a video's source is known by
     clips: dict[str, set[str]] = collections.defaultdict(set)
+    files: dict[str, set[str]] = collections.defaultdict(set)  # file -> videos that name it
     found: set[str] = set()
     for row in _identities(root):
         video_id = row["video_id"]
         keys[video_id] |= _keys(row)
         clips[video_id].add(row["clip_id"] or video_id)
+        for path in (row.get(column) for column in _FILES):
+            if isinstance(path, str):
+                files[path].add(video_id)
         if asked.blocks(row):
             found.add(video_id)
     known = set().union(*(keys[video_id] for video_id in found))
@@ -77,6 +83,7 @@ def find_doomed(root: Path, name: str, reason: str = "") -> Doomed:
         frozenset(found),
         frozenset(clip for video_id in found for clip in clips[video_id]),
         tuple(_tombstones(name, found, known, reason)),
+        frozenset(path for path, videos in files.items() if videos <= found),
     )
 
 
@@ -114,7 +121,7 @@ def _identities(root: Path) -> Iterator[Row]:
 def _identity_rows(path: Path) -> Iterator[Row]:
     try:
         with pq.ParquetFile(path) as file:
-            names = [name for name in file.schema_arrow.names if name in _COLUMNS]
+            names = [name for name in file.schema_arrow.names if name in (*_COLUMNS, *_FILES)]
             if "video_id" not in names:
                 return
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=names):

@@ -24,6 +24,7 @@ def locked(number: int = 0, **more: Any) -> LockRow:
         start_s=10.0,
         end_s=46.0,
         crop=(0.1, 0.2, 0.3, 0.4),
+        roi=None,
         speaker_id="s",
         language="zh",
         license="unknown",

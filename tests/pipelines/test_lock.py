@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from chdtf.errors import UserError
 from chdtf.manifest_row import find_mistake
-from pipelines.lock import companion, is_lock_header, manifest_of_lock, read_lock, write_lock
+from chdtf.schema import MANIFEST
+from pipelines.lock import companion, is_lock_header, lock_table, manifest_of_lock, read_lock, write_lock
 from pipelines.lock_row import FIELDS, LOCK_VERSION, OUTCOMES, LockRow, lock_row
 
 SETTINGS = {"stages": [{"name": "cut", "version": 1, "fields": {"min_clip_s": 1.0}, "fingerprint": "f"}]}
@@ -33,6 +34,7 @@ def clip(number: int = 0, **more: Any) -> dict[str, Any]:
         "clip_start_s": 0.1 + number * 7,
         "clip_end_s": 6.3 + number * 7,
         "box": np.array([-0.05, 0.1, 0.45, 2 / 3]),
+        "roi": np.array([0.0, 0.0, 0.75, 1.0]),
         "num_frames": 155,
         "source_sha256": SHA,
         "video_sha256": "cd" * 32,
@@ -93,6 +95,7 @@ LOCKED = st.builds(
     start_s=st.none() | TIMES,
     end_s=st.none() | TIMES,
     crop=st.none() | EDGES,
+    roi=st.none() | EDGES,
     speaker_id=WORDS,
     language=WORDS,
     license=WORDS,
@@ -134,6 +137,25 @@ def test_the_manifest_of_a_lock_fixes_source_interval_box_and_split_of_every_acc
         ("https://youtu.be/abcdefghijk", SHA, "train", "康辉")
     }
     assert find_mistake(rows[1]) is None
+
+
+def test_a_build_gets_the_lock_as_a_table_that_is_exact(tmp_path: Path):
+    path = tmp_path / "x.lock.csv"
+    write_lock(path, [clip(2, roi=None), *ROWS], SETTINGS)
+    table = lock_table(path)
+    assert table is not None
+    assert table.schema.names[: len(MANIFEST.names)] == MANIFEST.names
+    rows = table.to_pylist()
+    assert [(row["video_id"], row["roi"], row["is_exact"]) for row in rows] == [
+        ("v_000", [0.0, 0.0, 0.75, 1.0], True),
+        ("v_002", None, True),
+    ]
+    assert rows[0]["crop"] == [-0.05, 0.1, 0.45, 2 / 3]  # beyond the frame, as it was
+    (tmp_path / "list.csv").write_text("video_id,url\na,b\n")
+    assert lock_table(tmp_path / "list.csv") is lock_table(tmp_path / "none.csv") is lock_table(tmp_path) is None
+    write_lock(path, ROWS[1:], {})
+    with pytest.raises(UserError, match="holds no accepted clip"):
+        lock_table(path)
 
 
 @pytest.mark.parametrize(
