@@ -53,7 +53,7 @@ STATES = (AVAILABLE, *_OWN, *sorted(set(_STATE.values()) - set(_OWN)), UNKNOWN)
 def availability_rows(rows: Iterable[Row]) -> list[Row]:
     """One row a video with `COLUMNS`, in the order in which videos come; of each, its clips' rows may be many.
 
-    `rows` are finished ones (of the last stage, or of `rejected.parquet`); looked at are `video_id`, `url`, `source`,
+    `rows` are finished ones, of the last stage; looked at are `video_id`, `url`, `source`,
     `site_id`, `reject` and `error`. A video with a `source` is available, whatever later stages thought of it. `state`
     is one of `STATES`, `detail` the words of the site or server, null when the video is available.
     """
