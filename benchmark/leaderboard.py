@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.metric import MetricBase, get_metric
 from benchmark.summary import ALL, CONTROL, GROUND_TRUTH, KINDS, METHOD, ScoreRow
+from benchmark.withdrawn import is_withdrawn
 from chdtf.files import write_text
 
 if TYPE_CHECKING:
@@ -63,7 +64,12 @@ def number(value: float | None) -> str:
 
 
 def _reasons(row: ScoreRow) -> str:
-    return "; ".join(f"{reason} ({clips} of {row.num_expected} clips)" for reason, clips in row.reasons)
+    return "; ".join(
+        f"{reason} ({clips} clips, not counted)"
+        if is_withdrawn(reason)
+        else f"{reason} ({clips} of {row.num_expected} clips)"
+        for reason, clips in row.reasons
+    )
 
 
 def _csv(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
@@ -151,7 +157,9 @@ def _cell(metric: MetricBase, row: ScoreRow | None, notes: _Notes, with_interval
     if with_interval and row.ci_low is not None and row.ci_high is not None:
         text += f" ({row.ci_low:.{metric.digits}f} to {row.ci_high:.{metric.digits}f})"
     if row.num_scored < row.num_expected:
-        text += f", {row.num_scored}/{row.num_expected} " + notes.mark("; ".join(missing))
+        text += f", {row.num_scored}/{row.num_expected}"
+    if missing:
+        text += " " + notes.mark("; ".join(missing))
     if row.kind == GROUND_TRUTH and metric.truth_floor is not None and row.value < metric.truth_floor:
         text += " " + notes.mark(
             f"ground truth below {metric.truth_floor:g}: the pipeline is broken, trust no {metric.label}"

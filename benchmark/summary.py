@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmark.clip_score import ClipScore
 from benchmark.metric import MetricBase
+from benchmark.withdrawn import is_withdrawn
 
 GROUND_TRUTH, METHOD, CONTROL = "ground_truth", "method", "control"
 KINDS = (GROUND_TRUTH, METHOD, CONTROL)
@@ -18,7 +19,8 @@ class ScoreRow:
     """One number of a leaderboard.
 
     `value` is None when it could not be computed, and may be infinite. `num_infinite` clips were infinite and left out
-    of a finite value. `reasons` says why clips were not scored, each with the number of clips.
+    of a finite value. `reasons` says why clips were not scored, each with the number of clips. Clips that were
+    withdrawn (`benchmark.withdrawn`) are among the reasons, and not expected.
     """
 
     method: str
@@ -63,8 +65,9 @@ def summarise(
 def _row(
     metric: MetricBase, scores: Sequence[ClipScore], dataset: str, subset: str, run_id: str, kind: str
 ) -> ScoreRow:
-    arrays = [score.values for score in scores if score.value is not None and score.values is not None]
-    complete = len(arrays) == len(scores)
+    counted = [score for score in scores if not is_withdrawn(score.reason)]
+    arrays = [score.values for score in counted if score.value is not None and score.values is not None]
+    complete = len(arrays) == len(counted)
     is_scored = bool(arrays) and (complete or not metric.all_or_none)
     interval = metric.interval(arrays) if is_scored else None
     return ScoreRow(
@@ -77,7 +80,7 @@ def _row(
         ci_low=interval[0] if interval else None,
         ci_high=interval[1] if interval else None,
         num_scored=len(arrays),
-        num_expected=len(scores),
+        num_expected=len(counted),
         num_infinite=sum(score.value is not None and math.isinf(score.value) for score in scores),
         reasons=_reasons(scores),
         origin="measured",

@@ -78,18 +78,26 @@ def evaluate(
 ) -> int:
     """Generate, score and tabulate; returns the exit status: 1 when a method left a clip without a video."""
     from baselines.generate import stage_inputs
+    from benchmark.withdrawn import withdrawn_clips
+    from chdtf import tombstones
     from chdtf.record import RunRecord
 
     clips = _clips(data, split)
+    withdrawn = withdrawn_clips(clips, tombstones.find(dataset=data))
+    if len(withdrawn) == len(clips):
+        raise UserError(f"{data}: all clips of split {split!r} are withdrawn ({withdrawn[clips[0].clip_id]})")
+    left = [clip for clip in clips if clip.clip_id not in withdrawn]
     record = RunRecord.start(sys.argv, {"data": str(data), "split": split, "metrics": [m.name for m in metrics]})
-    record.inputs = {clip.clip_id: clip.video_id for clip in clips}
+    record.inputs = {clip.clip_id: clip.video_id for clip in left}
     record.write(results)
     outcome = "failed"
     try:
-        items = stage_inputs(clips, results / "inputs")
+        items = stage_inputs(left, results / "inputs")
         problems = {method.name: _generate(method, items, results, record) for method in methods}
         missing = [f"{method}, {clip}: {why}" for method, found in problems.items() for clip, why in found.items()]
-        rows = _scored(methods, clips, items, problems, metrics, data.resolve().name, results, workers)
+        by_clip = {item.clip_id: item for item in items}
+        refused = {method: {**found, **withdrawn} for method, found in problems.items()}
+        rows = _scored(methods, clips, by_clip, refused, metrics, data.resolve().name, results, workers)
         _tables(rows, results)
         outcome = "done" if not missing else "incomplete"
     except KeyboardInterrupt:
@@ -97,6 +105,8 @@ def evaluate(
         raise
     finally:
         record.finish(results, outcome)
+    for clip_id, words in withdrawn.items():
+        say(f"left out: {clip_id}, {words}")
     for line in missing:
         say(f"not generated: {line}")
     return 1 if missing else 0
@@ -117,7 +127,7 @@ def _generate(method: "Method", items: "Sequence[Item]", results: Path, record: 
 def _scored(
     methods: "Sequence[Method]",
     clips: "Sequence[Clip]",
-    items: "Sequence[Item]",
+    items: "dict[str, Item]",
     problems: dict[str, dict[str, str]],
     metrics: "Sequence[MetricBase]",
     dataset: str,
@@ -130,8 +140,8 @@ def _scored(
 
     jobs = {
         method.name: [
-            _score_item(method, clip, item, problems[method.name].get(clip.clip_id), results)
-            for clip, item in zip(clips, items, strict=True)
+            _score_item(method, clip, items.get(clip.clip_id), problems[method.name].get(clip.clip_id), results)
+            for clip in clips
         ]
         for method in methods
     }
@@ -145,7 +155,8 @@ def _scored(
     ]
 
 
-def _score_item(method: "Method", clip: "Clip", item: "Item", problem: str | None, results: Path) -> "ScoreItem":
+def _score_item(method: "Method", clip: "Clip", item: "Item | None", problem: str | None, results: Path) -> "ScoreItem":
+    """What is to be scored; without an `item` (a clip that was withdrawn) only the problem is told."""
     from benchmark.clip_score import ScoreItem
 
     return ScoreItem(
@@ -154,8 +165,8 @@ def _score_item(method: "Method", clip: "Clip", item: "Item", problem: str | Non
         language=clip.language,
         split=clip.split,
         generated=results / "generated" / method.name / f"{clip.clip_id}.mp4",
-        reference=item.video,
-        audio=None if method.audio == "own" else item.audio,
+        reference=item.video if item else None,
+        audio=None if method.audio == "own" or item is None else item.audio,
         problem=problem,
     )
 
