@@ -33,6 +33,9 @@ chdtf: $(INSTALLED) ## build a dataset: make chdtf [MANIFEST=list.csv] [OUT=fold
 test: $(INSTALLED) ## run all tests
 	$(BIN)/python -m pytest
 
+bench-pipeline: $(INSTALLED) ## speed of the dataset builder against its bare cost
+	$(BIN)/python tests/perf/bench_pipeline.py
+
 check: $(INSTALLED) ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,4 +45,4 @@ check: $(INSTALLED) ## ruff, mypy, import contracts
 clean: ## remove what builds and runs have made (not .venv)
 	rm -rf data results build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
-.PHONY: help install demo chdtf test check clean
+.PHONY: help install demo chdtf test bench-pipeline check clean

@@ -30,7 +30,9 @@ from chdtf.step_log import ShardReport
 from chdtf.tombstones import find
 from chdtf.watch import clear, tidy
 from pipelines.account import Account
+from pipelines.doctor import preflight
 from pipelines.exclusive import exclusive
+from pipelines.fetch import Network
 from pipelines.publish import CARD, REJECTED, is_published, publication_fingerprint, publish
 from pipelines.recipes import chdtf_recipe
 from pipelines.republish import thresholds_of
@@ -178,12 +180,14 @@ def build(
     engine: Engine | None = None,
     thresholds: Thresholds | None = None,
     tombstones: Sequence[Path] = (),
+    network: Network | None = None,
 ) -> BuildSummary:
     """Build the dataset of a manifest in the folder `out`; what an earlier run has done is kept.
 
     `workers` processes do the work (0: this one), or `engine` where it is given; `stages` replaces the recipe.
     `thresholds` judge the clips: those given, else those that the dataset was published with, else the defaults.
-    `tombstones` are lists of withdrawn sources beside those that always count (`chdtf.tombstones.find`). Raises
+    `tombstones` are lists of withdrawn sources beside those that always count (`chdtf.tombstones.find`); `network` is
+    how to get to sources: what it lacks for those of the manifest is said before work begins. Raises
     `UserError` for a manifest or folder that cannot be used. Failures of rows end in the account, not in an exception.
     """
     started = time.monotonic()
@@ -192,7 +196,9 @@ def build(
         _refuse_local(rows, manifest)
     found = _check_folder(out, _rebuild(manifest, out))
     thresholds = thresholds or (thresholds_of(found) if found else Thresholds())
-    stages = stages or chdtf_recipe(manifest.absolute().parent, allow_local)
+    stages = stages or chdtf_recipe(manifest.absolute().parent, allow_local, network)
+    for lack in preflight((url.as_py() for url in rows.column("url")), network):
+        log.warning("%s", lack)
     root = out.absolute()
     settings: dict[str, Any] = {
         "stages": [_described(stage) for stage in stages],

@@ -10,20 +10,25 @@ from typing import Any
 
 from chdtf.errors import UserError
 from chdtf.stage import Stage
+from pipelines.fetch import Network
 
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def chdtf_recipe(manifest_folder: Path = Path(), allow_local: bool = False) -> tuple[Stage, ...]:
+def chdtf_recipe(
+    manifest_folder: Path = Path(), allow_local: bool = False, network: Network | None = None
+) -> tuple[Stage, ...]:
     """The stages of a CHDTF-style dataset with their default settings, in order.
 
     `manifest_folder` is what relative `file:` URLs count from; `allow_local` lets a manifest name files of this
-    machine.
+    machine and addresses that are not public; `network` says how to get to the others.
     """
     from pipelines.stages import cut, download, fit, landmarks, quality, resample, track
 
+    network = network or Network()
+    here = {"allow_local": allow_local}
     return (
-        download.Stage(manifest_folder=str(manifest_folder), allow_local=allow_local),
+        download.Stage(manifest_folder=str(manifest_folder), **(dataclasses.asdict(network) | here)),
         cut.Stage(),
         track.Stage(),
         resample.Stage(),

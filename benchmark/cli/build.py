@@ -27,7 +27,17 @@ class Command:
     workers: int = os.cpu_count() or 1
     """Processes; with --engine ray the CPUs of a fresh cluster."""
     allow_local: bool = False
-    """Let the manifest name files and servers of this machine and its network (file: URLs, private addresses)."""
+    """Let the manifest name files of this machine, and addresses that are not public."""
+    cookies: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A cookies.txt (Netscape format) for sites that ask for a login or take this for a robot; it is only read."""
+    cookies_from_browser: str = ""
+    """A browser of this machine whose cookies are used, such as firefox or chrome:PROFILE."""
+    proxy: str = ""
+    """URL of a proxy. Default: what the environment says."""
+    sleep_s: float = 0.0
+    """Seconds between requests to a site, of each worker."""
+    rate_limit_bytes_s: int = 0
+    """Bytes per second of each download; 0: no limit."""
     engine: Literal["local", "ray"] = "local"
     """Where the work runs: processes of this machine, or a Ray cluster."""
     ray_address: str | None = None
@@ -40,14 +50,25 @@ class Command:
     def run(self) -> int:
         """Build, and print the account of all rows."""
         from pipelines.build import Engine
+        from pipelines.fetch import Network
         from pipelines.recipes import chdtf_recipe, configured
 
         out = self.out or (Path("data") / self.manifest.stem if self.manifest else SAMPLE)
         manifest = self.manifest or draw(out, self.workers)
         allow_local = self.allow_local or not self.manifest
-        stages = configured(chdtf_recipe(manifest.absolute().parent, allow_local), self.set)
+        network = Network(
+            allow_local=allow_local,
+            cookies=str(self.cookies.absolute()) if self.cookies else "",
+            cookies_from_browser=self.cookies_from_browser,
+            proxy=self.proxy,
+            rate_limit_bytes_s=self.rate_limit_bytes_s,
+            sleep_s=self.sleep_s,
+        )
+        stages = configured(chdtf_recipe(manifest.absolute().parent, allow_local, network), self.set)
         engine = Engine("ray" if self.ray_address else self.engine, max(1, self.workers), self.ray_address)
-        failed = build(manifest, out, allow_local, stages=stages, engine=engine, tombstones=self.tombstones)
+        failed = build(
+            manifest, out, allow_local, stages=stages, engine=engine, tombstones=self.tombstones, network=network
+        )
         if not self.manifest:
             say("This is the bundled synthetic sample. For real videos: make chdtf MANIFEST=list.csv OUT=folder")
         return 1 if failed else 0
