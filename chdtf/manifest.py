@@ -4,9 +4,11 @@ Every mistake is a `UserError` of one line that names the file, the line (CSV) o
 A manifest of a million rows is validated as a table; rows are looked at one by one only to word the first mistake.
 """
 
+import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -17,7 +19,7 @@ from chdtf.files import atomic_path
 from chdtf.folder import file_url, from_folder, local_path
 from chdtf.manifest_csv import BATCH_ROWS, NotPlainError, message
 from chdtf.manifest_row import ManifestRow, find_mistake, shown
-from chdtf.manifest_rules import find_plain_fault, has_repeated_ids, has_speaker_in_two_splits
+from chdtf.manifest_rules import find_conflict, find_plain_fault
 from chdtf.schema import MANIFEST
 
 __all__ = [
@@ -45,15 +47,12 @@ def read_manifest_table(path: Path) -> pa.Table:
     path = Path(path)
     try:
         if path.suffix.lower() == _PARQUET:
-            typed = manifest_parquet.read_typed(path)
-            return _validated(lambda: [typed], lambda: manifest_parquet.read_rows(typed, path), path, "row")
+            return _validated(_TableSource(path, manifest_parquet.read_typed(path)))
         with path.open("rb") as stream:
             is_parquet = stream.read(4) == b"PAR1"
         if is_parquet:
             raise UserError(f"{path}: is a Parquet file; rename it to {path.stem}.parquet")
-        return _validated(
-            lambda: manifest_csv.read_batches(path), lambda: manifest_csv.read_rows(path), path, unit="line"
-        )
+        return _validated(_CsvSource(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such manifest; give a CSV or Parquet file") from None
     except IsADirectoryError:
@@ -79,8 +78,7 @@ def write_manifest(rows: Iterable[ManifestRow] | pa.Table, path: Path) -> int:
     if suffix not in (_CSV, _PARQUET):
         raise UserError(f"{path}: unknown kind of manifest; name it .csv or .parquet")
     if isinstance(rows, pa.Table):
-        given = rows
-        table = _validated(lambda: [given], lambda: manifest_parquet.read_rows(given, path), path, "row")
+        table = _validated(_TableSource(path, rows))
     else:
         table = _checked_table(enumerate(rows, 1), path, "row")
     with atomic_path(path) as temporary:
@@ -106,27 +104,71 @@ def _batches(rows: Iterable[ManifestRow]) -> Iterator[pa.Table]:
         yield manifest_table(part)
 
 
-def _validated(
-    tables: Callable[[], Iterable[pa.Table]], rows: Callable[[], Numbered], path: Path, unit: str
-) -> pa.Table:
-    """The tables in one, when they are plainly valid; else the rows, one by one, until the first mistake."""
-    whole = _plain_table(tables)
-    return whole if whole is not None else _checked_table(rows(), path, unit)
+@dataclasses.dataclass(frozen=True)
+class _CsvSource:
+    """A CSV file; its rows are known by their lines."""
+
+    path: Path
+    unit: ClassVar[str] = "line"
+
+    def tables(self) -> Iterator[pa.Table]:
+        return manifest_csv.read_batches(self.path)
+
+    def rows(self) -> Numbered:
+        return manifest_csv.read_rows(self.path)
+
+    def numbers(self, rows: Iterable[int]) -> list[int]:
+        return manifest_csv.line_numbers(self.path, rows)
 
 
-def _plain_table(tables: Callable[[], Iterable[pa.Table]]) -> pa.Table | None:
+@dataclasses.dataclass(frozen=True)
+class _TableSource:
+    """A table read from `path`, or to be written there; its rows are counted from 1."""
+
+    path: Path
+    table: pa.Table
+    unit: ClassVar[str] = "row"
+
+    def tables(self) -> Iterator[pa.Table]:
+        yield self.table
+
+    def rows(self) -> Numbered:
+        return manifest_parquet.read_rows(self.table, self.path)
+
+    def numbers(self, rows: Iterable[int]) -> list[int]:
+        return [row + 1 for row in rows]
+
+
+def _validated(source: _CsvSource | _TableSource) -> pa.Table:
+    """The source as one table, when it is plainly valid; else by its rows, one by one, until the first mistake."""
+    table = _plain_table(source)
+    if table is None:
+        return _checked_table(source.rows(), source.path, source.unit)
+    conflict = find_conflict(table)
+    if conflict is None:
+        return table.cast(MANIFEST)
+    row, earlier, column = conflict
+    number, first = source.numbers([row, earlier])
+    cells, other = (table.slice(index, 1).to_pylist()[0] for index in (row, earlier))
+    text = (
+        _repeated(cells["video_id"], source.unit, first)
+        if column == "video_id"
+        else _in_two_splits(cells["split"], cells["speaker_id"], other["split"], source.unit, first)
+    )
+    raise UserError(message(source.path, f"{source.unit} {number}", column, text))
+
+
+def _plain_table(source: _CsvSource | _TableSource) -> pa.Table | None:
+    """All rows, when each is plainly valid in itself; else None."""
     parts = []
     try:
-        for part in tables():
-            if find_plain_fault(part):
+        for part in source.tables():
+            if not part.num_rows or find_plain_fault(part):
                 return None
             parts.append(part)
     except NotPlainError:
         return None
-    whole = pa.concat_tables(parts) if parts else MANIFEST.empty_table()
-    if not whole.num_rows or has_repeated_ids(whole) or has_speaker_in_two_splits(whole):
-        return None
-    return whole.cast(MANIFEST)
+    return pa.concat_tables(parts) if parts else None
 
 
 def _checked_table(rows: Numbered, path: Path, unit: str) -> pa.Table:
@@ -143,12 +185,20 @@ def _checked(rows: Numbered, path: Path, unit: str) -> Iterator[ManifestRow]:
     for number, row in rows:
         mistake = find_mistake(row)
         if mistake is None and ids.setdefault(row.video_id, number) != number:
-            mistake = "video_id", f"{shown(row.video_id)} stands already in {unit} {ids[row.video_id]}; ids are unique"
+            mistake = "video_id", _repeated(row.video_id, unit, ids[row.video_id])
         if mistake is None and row.split is not None:
             split, first = splits.setdefault(row.speaker_id, (row.split, number))
             if split != row.split:
-                other = f"speaker {shown(row.speaker_id)} is in {split!r} in {unit} {first}"
-                mistake = "split", f"{shown(row.split)}, but {other}; a speaker belongs to one split"
+                mistake = "split", _in_two_splits(row.split, row.speaker_id, split, unit, first)
         if mistake is not None:
             raise UserError(message(path, f"{unit} {number}", *mistake))
         yield row
+
+
+def _repeated(video_id: str, unit: str, first: int) -> str:
+    return f"{shown(video_id)} stands already in {unit} {first}; ids are unique"
+
+
+def _in_two_splits(split: str, speaker_id: str, other: str, unit: str, first: int) -> str:
+    said = f"speaker {shown(speaker_id)} is in {other!r} in {unit} {first}"
+    return f"{shown(split)}, but {said}; a speaker belongs to one split"

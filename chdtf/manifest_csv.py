@@ -4,7 +4,7 @@ import csv
 import difflib
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -126,6 +126,20 @@ def read_rows(path: Path) -> Iterator[tuple[int, ManifestRow]]:
             raise UserError(_undecodable(path)) from error
     if header is None:
         raise UserError(f"{path}: is empty; the first line of a manifest names the columns {', '.join(FIELDS)}")
+
+
+def line_numbers(path: Path, rows: Iterable[int]) -> list[int]:
+    """The lines in which rows (counted from 0) of a file that `read_batches` took begin."""
+    wanted = dict.fromkeys(rows, 0)
+    with opened(path) as stream:
+        reader = csv.reader(stream, strict=True)
+        row, line = -2, 1  # the header is row -1
+        for cells in reader:
+            row += bool(cells)
+            if cells and row in wanted:
+                wanted[row] = line
+            line = reader.line_num + 1
+    return list(wanted.values())
 
 
 def _undecodable(path: Path) -> str:

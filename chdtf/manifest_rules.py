@@ -4,6 +4,7 @@ What `find_plain_fault` passes is valid. What it does not pass may still be: its
 `chdtf.manifest_row` where Arrow's regular expressions (RE2) cannot state them. The row-by-row code decides then.
 """
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -59,16 +60,34 @@ def _are_boxes(crops: pa.ChunkedArray) -> bool:
     return all(map(_all, inside))
 
 
-def has_repeated_ids(table: pa.Table) -> bool:
-    """Whether two rows have the same `video_id`."""
-    return bool(pc.count_distinct(table.column("video_id")).as_py() < table.num_rows)
+def find_conflict(table: pa.Table) -> tuple[int, int, str] | None:
+    """The first row that contradicts an earlier one: its index, the earlier one's, and the column; None without.
+
+    `video_id`: the id stands there already. `split`: the speaker's first stated split is another.
+    """
+    repeated = _first_change(_codes(table.column("video_id")), np.arange(table.num_rows))
+    stated = np.flatnonzero(pc.is_valid(table.column("split")).to_numpy())
+    speakers = _codes(table.column("speaker_id"))[stated]
+    moved = _first_change(speakers, _codes(table.column("split").drop_null()))
+    found = []
+    if repeated is not None:
+        found.append((*repeated, "video_id"))
+    if moved is not None:
+        found.append((int(stated[moved[0]]), int(stated[moved[1]]), "split"))
+    return min(found, key=lambda conflict: conflict[0], default=None)  # an id first where both are wrong
 
 
-def has_speaker_in_two_splits(table: pa.Table) -> bool:
-    """Whether the table states two splits for one speaker."""
-    stated = table.select(["speaker_id", "split"]).filter(pc.is_valid(table.column("split")))
-    pairs = stated.group_by(["speaker_id", "split"]).aggregate([]).num_rows
-    return bool(pc.count_distinct(stated.column("speaker_id")).as_py() < pairs)
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """Equal numbers for equal values, (rows,)."""
+    codes: np.ndarray = pc.dictionary_encode(column.combine_chunks()).indices.to_numpy(zero_copy_only=False)
+    return codes
+
+
+def _first_change(groups: np.ndarray, values: np.ndarray) -> tuple[int, int] | None:
+    """The first index whose value differs from that of the first of its group, and the index of that first."""
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    changed = np.flatnonzero(values != values[first[group]])
+    return (int(changed[0]), int(first[group[changed[0]]])) if len(changed) else None
 
 
 def _all(values: pa.ChunkedArray) -> bool:
