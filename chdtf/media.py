@@ -219,39 +219,77 @@ def resize(image: np.ndarray, size_px: int) -> np.ndarray:
     return scaled
 
 
+_GAP_S = 0.06  # timestamps that are off by more mean that sound is missing there, or is there twice
+
+
+class _Placed:
+    """Sound at one rate, mono, each frame where its timestamp says: gaps become silence, overlaps are cut off."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.first_s = 0.0
+        self._rate_hz = rate_hz
+        self._parts: list[np.ndarray] = []
+        self._kind: tuple[Any, ...] | None = None
+        self._resampler: Any = None
+        self._next_s: float | None = None
+
+    def add(self, frame: Any) -> None:
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        time_s = self._next_s or 0.0 if frame.time is None else float(frame.time)
+        if self._next_s is None:
+            self.first_s = time_s
+        elif kind != self._kind or abs(time_s - self._next_s) > _GAP_S:
+            self._flush()
+            whole = self.waveform()
+            missing = round((time_s - self.first_s) * self._rate_hz) - len(whole)
+            self._parts = [np.pad(whole, (0, missing)) if missing > 0 else whole[: len(whole) + missing]]
+        else:
+            time_s = self._next_s  # small jitter must not add up, nor be followed
+        if self._resampler is None:
+            self._kind = kind
+            self._resampler = av.AudioResampler(format="flt", layout="mono", rate=self._rate_hz)
+        self._next_s = time_s + frame.samples / frame.sample_rate
+        self._take(self._resampler.resample(frame))
+
+    def _take(self, frames: list[Any]) -> None:
+        self._parts += [frame.to_ndarray().reshape(-1) for frame in frames]
+
+    def _flush(self) -> None:
+        if self._resampler is not None:
+            self._take(self._resampler.resample(None))
+            self._resampler = None
+
+    def waveform(self) -> np.ndarray:
+        """All of it, float32 (S,), from `first_s` on."""
+        self._flush()
+        return np.concatenate(self._parts).astype(np.float32) if self._parts else np.zeros(0, np.float32)
+
+
 def read_waveform(
     path: Path | io.BytesIO, rate_hz: int = SAMPLE_RATE_HZ, start_s: float = 0.0, end_s: float | None = None
 ) -> np.ndarray | None:
     """Mono float32 (S,) in [-1, 1] of the first audio stream, or None when there is none.
 
     Time 0 is the first video frame, or the first sample where there is no video: a stream that starts later is padded
-    with silence, so that lips and sound stay together. Raises `UnreadableError`.
+    with silence, and so is a gap in its timestamps, so that lips and sound stay together. Raises `UnreadableError`.
     """
-    try:
-        with av.open(_source(path)) as container:
-            if not container.streams.audio:
-                return None
-            stream = container.streams.audio[0]
-            origin = 0.0
-            if container.streams.video:
-                video = container.streams.video[0]
-                origin = float((video.start_time or 0) * (video.time_base or 0))
-            if start_s > 2:  # a second early: codecs need some frames to settle
-                container.seek(int((origin + start_s - 1) / stream.time_base), stream=stream)
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
-            parts: list[np.ndarray] = []
-            first_s: float | None = None
-            for frame in container.decode(stream):
-                if first_s is None:
-                    first_s = 0.0 if frame.time is None else float(frame.time)
-                if end_s is not None and frame.time is not None and frame.time - origin > end_s:
-                    break
-                parts += [out.to_ndarray().reshape(-1) for out in resampler.resample(frame)]
-            parts += [out.to_ndarray().reshape(-1) for out in resampler.resample(None)]
-    except av.error.FFmpegError as error:
-        raise UnreadableError(path, error) from error
-    wave = np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
-    lead = round(((first_s or 0.0) - origin - start_s) * rate_hz)
+    sound = _Placed(rate_hz)
+    with refusing(path), av.open(_source(path)) as container:
+        if not container.streams.audio:
+            return None
+        stream = container.streams.audio[0]
+        origin = 0.0
+        if container.streams.video:
+            video = container.streams.video[0]
+            origin = float((video.start_time or 0) * (video.time_base or 0))
+        if start_s > 2:  # a second early: codecs need some frames to settle
+            container.seek(int((origin + start_s - 1) / stream.time_base), stream=stream)
+        for frame in container.decode(stream):
+            if end_s is not None and frame.time is not None and frame.time - origin > end_s:
+                break
+            sound.add(frame)
+    wave = sound.waveform()
+    lead = round((sound.first_s - origin - start_s) * rate_hz)
     wave = np.pad(wave, (lead, 0)) if lead > 0 else wave[-lead or None :]
     return wave[: None if end_s is None else round(end_s * rate_hz) - round(start_s * rate_hz)]
 

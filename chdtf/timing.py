@@ -9,11 +9,12 @@ _MAX_HOLD_S = 1.0  # of a source's last frame, which has no successor to say how
 
 @dataclasses.dataclass
 class ConstantRate:
-    """Output k shows the frame nearest to `start_s + k / fps`, but none more than half an output step early.
+    """Output k shows the frame nearest to `start_s + k / fps`, but none more than one output step early.
 
     Nearest, so that the picture is neither early nor late on average, and jittered timestamps of a source that has the
-    rate already repeat and drop none; half a step at most, because a variable-rate source means its last frame to be
-    held until the next. Outputs end before `end_s`, and none shows a frame at or after it.
+    rate already repeat and drop none; one step at most, because a source that leaves out frames in which nothing
+    changes means the last one to be held until the next. Outputs end before `end_s`, and none shows a frame at or
+    after it.
 
     Feed the times of all frames in order with `add`, beginning with the last one at or before `start_s` where there is
     one (earlier ones change nothing), and ending with the first one at or after the end where there is one; then `end`.
@@ -42,7 +43,7 @@ class ConstantRate:
         self.last_s, self._gap_s = time_s, gap_s
         if last_s >= self.end_s - _NOISE_S:
             return 0
-        count = self._outputs_before(time_s - min(gap_s, 1 / self.fps) / 2)
+        count = self._outputs_before(time_s - min(gap_s / 2, 1 / self.fps))
         self.shown_s += [last_s] * count
         return count
 

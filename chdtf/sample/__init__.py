@@ -57,7 +57,7 @@ class VideoTruth:
     def opening_at(self, fps: float = FPS) -> np.ndarray:
         """Mouth opening (T',) in the frames that `chdtf.media.frames` shows at another rate."""
         count = math.ceil(self.num_frames / self.fps * fps - 1e-6)
-        shown = np.floor(np.arange(count) * self.fps / fps + min(self.fps / fps, 1.0) / 2 + 1e-6).astype(int)
+        shown = np.floor(np.arange(count) * self.fps / fps + min(self.fps / fps, 0.5) + 1e-6).astype(int)
         opening: np.ndarray = self.mouth_opening[np.minimum(shown, self.num_frames - 1)]
         return opening
 

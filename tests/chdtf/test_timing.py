@@ -27,7 +27,7 @@ def expected(times: list[float], start_s: float, end_s: float) -> list[float]:
     out = []
     for k in range(100_000):
         now_s = start_s + k * 0.04
-        early = [time_s - min(gap, 0.04) / 2 for time_s, gap in zip(times[1:], gaps, strict=True)]
+        early = [time_s - min(gap / 2, 0.04) for time_s, gap in zip(times[1:], gaps, strict=True)]
         shown_s = times[sum(begin <= now_s + 1e-6 for begin in early)]
         limit_s = end_s if times[-1] >= end_s - 1e-6 else min(end_s, last_s)
         if now_s >= limit_s - 1e-6 or shown_s >= end_s - 1e-6:
@@ -68,19 +68,19 @@ def test_a_source_at_the_rate_passes_one_to_one_whatever_its_jitter(phase_s: flo
 
 
 @pytest.mark.parametrize(
-    ("fps", "bound_s"), [(24, 1e-3), (29.97, 1e-3), (30, 1e-3), (50, 1e-6), (60, 1e-3), (22.13, 3e-3)]
+    ("fps", "bound_s"), [(24, 1e-3), (29.97, 1e-3), (30, 1e-3), (50, 1e-6), (60, 1e-3), (22.13, 1e-3), (15, 1e-3)]
 )
 def test_the_picture_is_neither_early_nor_late(fps: float, bound_s: float) -> None:
     times = np.arange(round(fps * 40)) / fps
     shown_s = np.array(run(times.tolist()))
     late_s = shown_s - np.arange(len(shown_s)) * 0.04
     assert abs(late_s.mean()) < bound_s
-    assert np.abs(late_s[:-1]).max() <= max(0.5 / fps, 1 / fps - 0.02) + 1e-6
+    assert np.abs(late_s[:-1]).max() <= 0.5 / fps + 1e-6
     assert len(shown_s) == pytest.approx(1000, abs=1)
 
 
 def test_a_long_frame_is_held_and_the_last_one_for_its_length() -> None:
-    assert run([0.0, 0.04, 2.0, 2.04]) == [0.0] + [0.04] * 49 + [2.0, 2.04]
+    assert run([0.0, 0.04, 2.0, 2.04]) == [0.0] + [0.04] * 48 + [2.0, 2.0, 2.04]
     assert run([0.0, 0.1], end_s=0.16) == [0.0, 0.0, 0.1, 0.1], "outputs end before the end"
     assert run([0.0, 5.0], end_s=0.2) == [0.0] * 5, "the frame is shown until the next, though that lies beyond"
     assert run([0.0]) == [0.0]
