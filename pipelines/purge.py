@@ -22,7 +22,7 @@ from pipelines.origin import ORIGIN, keep_origin, read_origin
 from pipelines.purge_find import Doomed, find_doomed, shard_files
 from pipelines.purge_results import doomed_files, score_rows
 from pipelines.purge_shards import drop_from_plan, drop_rows, planned_shards
-from pipelines.purge_tables import rewrite_published
+from pipelines.purge_tables import published_counts, rewrite_published
 from pipelines.republish import republish
 
 _OF_VIDEOS = "download"  # the stage whose files are named by video; those of all others by clip
@@ -147,6 +147,7 @@ def _drop(root: Path, doomed: Doomed, results: Sequence[Path], apply: bool) -> I
     if apply and origin is not None:
         lost = [row for row in origin.lost if not doomed.holds(row)]
         keep_origin(root, [path for path in origin.shards if path.exists()], lost, origin.schema)
+    yield from published_counts(root, doomed)  # written anew afterwards
     for folder in results:
         for path, count in score_rows(folder, doomed, apply):
             yield str(path), count

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,21 @@ from pipelines.purge_find import Doomed
 from pipelines.tables import TableFile
 
 _REPORTS = ("report.html", "report")  # they show the clips, and cannot be drawn without the working files
+_IDS = ("video_id", "clip_id")
 _BATCH_ROWS = 16
+
+
+def published_counts(root: Path, doomed: Doomed) -> Iterator[tuple[str, int]]:
+    """Published tables that hold a doomed row, with how many."""
+    names = [
+        path.relative_to(root).as_posix() for config in CONFIGS for path in sorted((root / config).glob("*.parquet"))
+    ]
+    for name in [*names, "rejected.parquet"]:
+        if (root / name).is_file():
+            columns = [column for column in _IDS if column in pq.read_schema(root / name).names]
+            count = sum(map(doomed.holds, pq.read_table(root / name, columns=columns).to_pylist()))
+            if count:
+                yield name, count
 
 
 def rewrite_published(root: Path, doomed: Doomed) -> list[str]:
@@ -51,7 +66,7 @@ def _schema(root: Path, description: dict[str, Any], config: str) -> pa.Schema:
 def _rewrite(path: Path, root: Path, doomed: Doomed) -> None:
     """Write one table again where it holds a doomed row; an empty one goes, except the rejected rows."""
     with pq.ParquetFile(path) as file:
-        names = [name for name in ("video_id", "clip_id") if name in file.schema_arrow.names]
+        names = [name for name in _IDS if name in file.schema_arrow.names]
         gone = sum(map(doomed.holds, file.read(columns=names).to_pylist()))
         if not gone:
             return

@@ -155,6 +155,9 @@ def test_the_record_proves_what_was_removed(place: Path):
     assert {(file["path"], file["sha256"]) for file in record["files"]} <= set(before.items())
     assert len(record["files"]) == 10  # two sources, four clips of picture and sound
     assert record["rows"]["work/plan.parquet"] == 2
+    for config in ("meta", "coeffs", "video"):
+        assert record["rows"][f"{config}/train-00000.parquet"] == 2
+    assert record["rows"]["rejected.parquet"] == 2
     assert record["fingerprint_before"] == fingerprint
     assert record["fingerprint_after"] == json.loads((out / "dataset.json").read_text())["fingerprint"] != fingerprint
     entries = tombstones.read(out / "tombstones.csv")
