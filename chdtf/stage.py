@@ -1,6 +1,8 @@
 """A stage: one step over rows, where it may write, and the hashes that say when its work must be done again."""
 
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import logging
@@ -17,6 +19,7 @@ from chdtf.schema import OUTCOME, SCHEMA_VERSION
 log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT_S = 1800.0
+RUNNING = Path("work", "running")  # what only a run under way needs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +38,15 @@ class Workspace:
         folder = self.root / "work" / "media" / self.stage
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{name}.{self.fingerprint[:8]}{suffix}"
+
+    @contextlib.contextmanager
+    def held(self, name: str) -> Iterator[None]:
+        """Hold something by that name against all other workers of this dataset; waits for who has it."""
+        folder = self.root / RUNNING
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{self.stage}-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def relative(self, path: Path) -> str:
         """How a row names a file, so that a dataset can be moved and two builds are identical."""

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from chdtf.files import write_text
+from chdtf.stage import RUNNING
 
-RUNNING = Path("work", "running")
 _DEATHS_BEFORE_GIVING_UP = 2
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<name>\S+)')
 

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from chdtf.journal import count_entries
 from chdtf.plan import PlannedShard, read_planned
 from chdtf.shards import read_shard
-from chdtf.watch import RUNNING, Item, read_marker
+from chdtf.stage import RUNNING
+from chdtf.watch import Item, read_marker
 from pipelines.account import reason_of
 
 

@@ -133,8 +133,11 @@ class Stage:
         return target
 
     def _from_network(self, row: Row, ffmpeg: str, workspace: Workspace) -> dict[str, Any]:
-        # a changed address is another file; nothing else of the address goes into a name
-        name = f"{row['video_id']}.{hashlib.sha256(row['url'].encode()).hexdigest()[:8]}"
+        name = source_name(row)
+        with workspace.held(name):  # another row of the same source may be at it in another process
+            return self._shared(row, name, ffmpeg, workspace)
+
+    def _shared(self, row: Row, name: str, ffmpeg: str, workspace: Workspace) -> dict[str, Any]:
         partial = workspace.file(name, ".partial")
         note = workspace.file(name, ".site.json")
         kept = [path for path in partial.parent.glob(f"{partial.stem}.*") if path.is_file() and path != note]
@@ -187,6 +190,14 @@ class Stage:
             path.unlink()  # of a local source only the workspace's own name of it
             raise
         return {**columns, **dataclasses.asdict(site)}
+
+
+def source_name(row: Row) -> str:
+    """Begin of the names of a downloaded source's files: rows of one address share them, unless they want other hashes.
+
+    Nothing else of the address goes into a name.
+    """
+    return hashlib.sha256(f"{row['url']} {(row.get('sha256') or '').lower()}".encode()).hexdigest()[:16]
 
 
 def _suffix(path: Path) -> str:

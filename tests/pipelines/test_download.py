@@ -1,5 +1,6 @@
 """The download stage against a server on this machine that misbehaves, through the real yt-dlp."""
 
+import concurrent.futures
 import hashlib
 import re
 import socket
@@ -16,7 +17,7 @@ from chdtf.errors import Reject, Transient, UserError, is_disk_full
 from chdtf.manifest import ManifestRow, file_url
 from chdtf.media import write_video
 from chdtf.stage import Workspace, applied, config_fingerprint, timeout_s
-from pipelines.stages.download import Stage
+from pipelines.stages.download import Stage, source_name
 
 PATIENCE = {"silence_s": 2.0, "retries": 0}
 
@@ -41,8 +42,8 @@ def apply(root: Path, one: Row, **settings: Any) -> Row:
 
 
 def media(root: Path) -> list[str]:
-    """All files but the notes of what the site said."""
-    files = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".json")
+    """All files but the notes of what the site said, and the locks of a run under way."""
+    files = (path for path in root.rglob("*") if path.is_file() and path.suffix not in (".json", ".lock"))
     return sorted(path.relative_to(root).as_posix() for path in files)
 
 
@@ -221,10 +222,11 @@ def test_a_source_that_changed_between_two_halves_is_downloaded_again_whole(tmp_
     data = video.read_bytes()
     url = server.add("/talk.mp4", data)
     server.cut_off("/talk.mp4", b"\xff" * len(data), 1000)
+    wanted = row(url, sha256=hashlib.sha256(data).hexdigest())
     with pytest.raises(Transient):
-        apply(tmp_path, row(url))
+        apply(tmp_path, wanted)
     server.answers.clear()
-    done = apply(tmp_path, row(url, sha256=hashlib.sha256(data).hexdigest()))
+    done = apply(tmp_path, wanted)
     assert (tmp_path / done["source"]).read_bytes() == data
     assert media(tmp_path) == [done["source"]]
 
@@ -329,7 +331,7 @@ def test_other_peoples_text_is_data_and_never_part_of_a_path(tmp_path: Path, vid
     title = "../../evil $(touch x) \u202eltr\x07 " + "y" * 500
     html = f'<html><head><title>{title}</title></head><video src="/..%2F..%2Fevil%00.mp4"></video></html>'
     done = apply(root, row(server.add("/page", html.encode(), "text/html; charset=utf-8")))
-    assert re.fullmatch(r"work/media/download/clip\.[0-9a-f]{8}\.[0-9a-f]{8}\.mp4", done["source"])
+    assert re.fullmatch(r"work/media/download/[0-9a-f]{16}\.[0-9a-f]{8}\.mp4", done["source"])
     assert media(tmp_path) == [f"{root.name}/{done['source']}"]
     assert done["title"].startswith("../../evil $(touch x) ltr y")
     assert len(done["title"]) <= 300
@@ -534,7 +536,7 @@ def test_a_full_disk_surfaces(tmp_path: Path, video: Path, server: Any):
     stage = Stage(**PATIENCE, allow_local=True)
     url = server.add("/talk.mp4", video.read_bytes())
     workspace = space(tmp_path, stage)
-    partial = workspace.file(f"clip.{hashlib.sha256(url.encode()).hexdigest()[:8]}", ".partial")
+    partial = workspace.file(source_name(row(url)), ".partial")
     partial.mkdir()
     (partial / "media.mp4.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as caught:
@@ -568,3 +570,18 @@ def test_only_what_changes_the_result_is_in_the_fingerprint():
 
 def test_the_engine_waits_longer_than_the_stage_itself():
     assert timeout_s(Stage(deadline_s=7200.0)) > 7200
+
+
+def test_rows_of_one_address_share_its_download(tmp_path: Path, video: Path, server: Any) -> None:
+    """HDTF's and VoxCeleb2's lists have many rows of one video: it is fetched once, also by several workers at once."""
+    url = server.add("/talk.mp4", video.read_bytes())
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        rows = [{**row(url), "video_id": name, "clip_id": name} for name in ("one", "two", "three")]
+        done = list(pool.map(lambda one: apply(tmp_path, one), rows))
+    assert len({one["source"] for one in done}) == 1
+    assert len(media(tmp_path)) == 1
+    alone = Path(tmp_path / "alone")
+    alone.mkdir()
+    asked = len(server.asked)
+    apply(alone, row(url))
+    assert asked == len(server.asked) - asked, "three rows asked as often as one"
