@@ -22,7 +22,9 @@ from chdtf.shards import content_hash, write_shard
 from chdtf.stage import extended_schema
 
 PLAN = Path("work", "plan.parquet")
-INPUT = extended_schema(MANIFEST, OUTCOME)  # of the shards that the first stage reads
+# of a lock's rows: one clip exactly as it is, and the region of the source that it was taken from
+LOCKED = pa.schema([("roi", pa.list_(pa.float64())), ("is_exact", pa.bool_())])
+INPUT = extended_schema(pa.schema([*MANIFEST, *LOCKED]), OUTCOME)  # of the shards that the first stage reads
 _TABLE = INPUT.append(pa.field("shard", pa.int32(), nullable=False))
 
 _VIDEOS = 4  # in a shard, as long as there are no more shards than

@@ -33,6 +33,7 @@ from pipelines.account import Account
 from pipelines.doctor import preflight
 from pipelines.exclusive import exclusive
 from pipelines.fetch import Network
+from pipelines.lock import lock_table
 from pipelines.publish import CARD, REJECTED, is_published, publication_fingerprint, publish
 from pipelines.recipes import chdtf_recipe
 from pipelines.republish import thresholds_of
@@ -191,7 +192,8 @@ def build(
     `UserError` for a manifest or folder that cannot be used. Failures of rows end in the account, not in an exception.
     """
     started = time.monotonic()
-    rows = splits_of(read_manifest_table(manifest))
+    locked = lock_table(manifest)
+    rows = splits_of(read_manifest_table(manifest) if locked is None else locked)
     if not allow_local:
         _refuse_local(rows, manifest)
     found = _check_folder(out, _rebuild(manifest, out))

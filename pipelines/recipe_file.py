@@ -81,6 +81,13 @@ class Recipe:
     speakers: tuple[Speaker, ...]
 
     @property
+    def settings(self) -> tuple[str, ...]:
+        """Settings of stages as `pipelines.recipes.configured` takes them."""
+        places = {"max_height": "download", "min_clip_s": "cut", "max_clip_s": "cut"}
+        stated = dataclasses.asdict(self.build).items()
+        return tuple(f"{places[name]}.{name}={value}" for name, value in stated if value is not None)
+
+    @property
     def hours_to_find(self) -> float:
         """Hours of candidates after which a search may stop."""
         return self.wanted.hours * self.wanted.hours_found_per_hour

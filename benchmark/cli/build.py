@@ -21,7 +21,8 @@ class Command:
     """
 
     manifest: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """CSV or Parquet list of videos (columns: manifests/README.md). Default: the bundled sample."""
+    """CSV or Parquet list of videos (columns: manifests/README.md), or the lock of a dataset (lock.csv), which is then
+    made again. Default: the bundled sample."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder for the dataset. Default: data/NAME-OF-THE-MANIFEST."""
     workers: int = os.cpu_count() or 1
@@ -42,6 +43,8 @@ class Command:
     """Where the work runs: processes of this machine, or a Ray cluster."""
     ray_address: str | None = None
     """Address of a Ray cluster, or "auto" for the one of this machine. Default: a fresh one."""
+    recipe: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A recipe (manifests/chdtf.toml) whose settings and thresholds are used; its list comes from discover."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="STAGE.FIELD=VALUE")] = ()
     """A setting of a stage, such as cut.max_clip_s=20; again for more. docs/dataset.md lists them."""
     tombstones: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE")] = ()
@@ -51,6 +54,7 @@ class Command:
         """Build, and print the account of all rows."""
         from pipelines.build import Engine
         from pipelines.fetch import Network
+        from pipelines.recipe_file import read_recipe
         from pipelines.recipes import chdtf_recipe, configured
 
         out = self.out or (Path("data") / self.manifest.stem if self.manifest else SAMPLE)
@@ -64,7 +68,9 @@ class Command:
             rate_limit_bytes_s=self.rate_limit_bytes_s,
             sleep_s=self.sleep_s,
         )
-        stages = configured(chdtf_recipe(manifest.absolute().parent, allow_local, network), self.set)
+        recipe = read_recipe(self.recipe) if self.recipe else None
+        settings = (*(recipe.settings if recipe else ()), *self.set)
+        stages = configured(chdtf_recipe(manifest.absolute().parent, allow_local, network), settings)
         engine = Engine("ray" if self.ray_address else self.engine, max(1, self.workers), self.ray_address)
         failed = build(
             manifest, out, allow_local, stages=stages, engine=engine, tombstones=self.tombstones, network=network
