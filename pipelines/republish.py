@@ -65,7 +65,9 @@ def republish(root: Path, changes: Mapping[str, Any], reset: bool = False) -> Re
         if found is None:
             raise UserError(f"{root}: holds no dataset; build one with: make chdtf OUT={shlex.quote(str(root))}")
         begin = Thresholds() if reset else thresholds_of(found)
-        thresholds = Thresholds.of({**dataclasses.asdict(begin), **changes})
+        # whole numbers as the floats that a build has, so that equal thresholds give equal bytes
+        plain = {name: float(value) if type(value) is int else value for name, value in changes.items()}
+        thresholds = Thresholds.of({**dataclasses.asdict(begin), **plain})
         origin, tombstones = read_origin(root), find(dataset=root)
         before = Account(**found["counts"])
         wanted = publication_fingerprint(origin.shards, origin.lost, thresholds, tombstones)

@@ -157,7 +157,12 @@ class TableFile:
         self.path = path
         self.schema = schema
         self.rows = 0
+        # rows with media or arrays are many bytes each; small ones become a table together, which is much faster
+        is_heavy = any(field.type == BLOB or field.name == LANDMARKS.name for field in schema)
+        self._rows_at_once = 1 if is_heavy else 500
+        self._rows: list[Row] = []
         self._pending: list[pa.Table] = []
+        self._pending_bytes = 0
         self._file = _Hashed(path)
         self._writer = pq.ParquetWriter(
             self._file,
@@ -171,21 +176,30 @@ class TableFile:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add rows; what they hold beyond the schema is left out."""
-        names = self.schema.names
-        table = table_from_rows([{name: row.get(name) for name in names} for row in rows], self.schema)
-        if self._pending and sum(t.nbytes for t in self._pending) + table.nbytes > ROW_GROUP_BYTES:
+        for row in rows:
+            self._rows.append({name: row.get(name) for name in self.schema.names})
+            self.rows += 1
+            if len(self._rows) >= self._rows_at_once:
+                self._gather()
+
+    def _gather(self) -> None:
+        table = table_from_rows(self._rows, self.schema)
+        self._rows = []
+        if self._pending and self._pending_bytes + table.nbytes > ROW_GROUP_BYTES:
             self._flush()
         self._pending.append(table)
-        self.rows += table.num_rows
+        self._pending_bytes += table.nbytes
 
     def _flush(self) -> None:
         if self._pending:
             group = pa.concat_tables(self._pending).combine_chunks()
-            self._writer.write_table(group, row_group_size=group.num_rows)
-            self._pending = []
+            self._writer.write_table(group, row_group_size=max(1, group.num_rows))
+            self._pending, self._pending_bytes = [], 0
 
     def close(self) -> str:
         """Finish the file; returns its SHA-256."""
+        if self._rows:
+            self._gather()
         self._flush()
         self._writer.close()
         self._file.close()

@@ -1,6 +1,7 @@
 """Finished rows made by hand, with known contents, and the dataset that is published of them."""
 
 import functools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ def waveform(seed: int, num_frames: int) -> np.ndarray:
     return (noise / 32768).astype(np.float32)
 
 
+@functools.cache
+def encoded(seed: int, num_frames: int) -> tuple[bytes, bytes]:
+    """The clip's picture (mp4) and sound (FLAC)."""
+    sound = waveform(seed, num_frames)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        media.write_video(path, pictures(seed, num_frames), sound)
+        return path.read_bytes(), media.encode_audio(sound)
+
+
 def landmarks(seed: int, num_frames: int) -> np.ndarray:
     points = np.random.default_rng(seed).uniform(0, 256, (num_frames, NUM_LANDMARKS, 3)).astype(np.float32)
     points[3] = np.nan
@@ -56,8 +67,9 @@ def finished_row(root: Path, number: int, split: str, num_frames: int = 12, **mo
     """An accepted clip with its media below `root`."""
     name = f"v{number}_000"
     folder = root / "work" / "media"
-    media.write_video(folder / f"{name}.mp4", pictures(number, num_frames), waveform(number, num_frames))
-    (folder / f"{name}.flac").write_bytes(media.encode_audio(waveform(number, num_frames)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, data in zip(("mp4", "flac"), encoded(number, num_frames), strict=True):
+        (folder / f"{name}.{suffix}").write_bytes(data)
     model = load_model("mp468")
     return {
         "video_id": f"v{number}",

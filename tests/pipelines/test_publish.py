@@ -11,9 +11,11 @@ import pytest
 
 from chdtf.errors import DiskFullError, UserError
 from chdtf.files import sha256_file
+from chdtf.tombstones import Tombstone, Tombstones
 from pipelines import publish as publish_module
 from pipelines import tables
 from pipelines.publish import is_published, publication_fingerprint, publish
+from pipelines.thresholds import Thresholds
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -152,3 +154,52 @@ def test_nothing_accepted_is_a_dataset_too(hand: Any, tmp_path: Path) -> None:
 def test_coefficients_keep_missing_frames_as_nan(hand: Any, dataset: Path) -> None:
     row = pq.read_table(dataset / "coeffs" / "test-00000.parquet").to_pylist()[0]
     assert np.array_equal(np.array(row["landmarks"], np.float32), hand.landmarks(2, 12).reshape(12, -1), equal_nan=True)
+
+
+def test_thresholds_refuse_finished_rows_with_all_their_scores(hand: Any, tmp_path: Path) -> None:
+    good, bad = hand.finished_row(tmp_path, 0, "train"), hand.finished_row(tmp_path, 1, "train", loudness_dbfs=-70.0)
+    shard = hand.write_rows(tmp_path, 0, [good, bad])
+    counts = publish(tmp_path, [shard], [], hand.SCHEMA, hand.SETTINGS, Thresholds())
+    assert (counts.clips_accepted, counts.reasons) == (1, {"silence": 1})
+    row = pq.read_table(tmp_path / "rejected.parquet").to_pylist()[0]
+    assert (row["kind"], row["reason"], row["clip_id"]) == ("rejected", "silence", "v1_000")
+    assert row["detail"] == "-70 dBFS, at least -60 dBFS"
+    assert (row["speech_share"], row["num_frames"], row["loudness_dbfs"]) == (0.75, 12, -70.0)
+    assert (row["video_path"], row["audio_path"]) == (bad["video"], bad["audio"])
+    described = json.loads((tmp_path / "dataset.json").read_text())
+    assert described["thresholds"]["min_loudness_dbfs"] == -60
+    assert "| min_loudness_dbfs | -60 |" in (tmp_path / "README.md").read_text()
+
+
+def test_the_fingerprint_says_how_rows_were_judged(hand: Any, tmp_path: Path) -> None:
+    shards = hand.make_shards(tmp_path)
+    stones = Tombstones((Tombstone("youtube:abc"),))
+    judged: list[tuple[Any, ...]] = [(None,), (Thresholds(),), (Thresholds(min_speech_share=0.3),), (None, stones)]
+    assert len({publication_fingerprint(shards, [], *how) for how in judged}) == 4
+    assert publication_fingerprint(shards, [], None, Tombstones()) == publication_fingerprint(shards, [])
+
+
+def test_nothing_derived_of_a_withdrawn_source_is_published(hand: Any, tmp_path: Path) -> None:
+    shards = hand.make_shards(tmp_path)
+    stones = Tombstones(
+        (Tombstone("https://videos.example/3", date="2026-01-31", reason="asked by X"), Tombstone("v8"))
+    )
+    counts = publish(tmp_path, shards, [], hand.SCHEMA, hand.SETTINGS, Thresholds(), stones)
+    assert counts.reasons == {"tombstoned": 2}
+    rows = {row["clip_id"]: row for row in pq.read_table(tmp_path / "rejected.parquet").to_pylist()}
+    assert rows["v3_000"]["detail"] == "https://videos.example/3 (2026-01-31, asked by X)"
+    for name in ("v3_000", "v8"):
+        kept = {key for key, value in rows[name].items() if value is not None}
+        assert kept == {"kind", "reason", "detail", "clip_id", "video_id", "split"}, "not even its scores"
+    for path in tmp_path.glob("*/train-*.parquet"):
+        assert "v3_000" not in pq.read_table(path).column("clip_id").to_pylist()
+
+
+def test_rows_of_a_lost_shard_are_among_the_refused(hand: Any, tmp_path: Path) -> None:
+    shards = hand.make_shards(tmp_path)
+    counts = publish(
+        tmp_path, shards[:1], [hand.refused_row(7, error="worker_died: twice")], hand.SCHEMA, hand.SETTINGS
+    )
+    assert counts.failures == {"worker_died": 1}
+    rows = pq.read_table(tmp_path / "rejected.parquet").to_pylist()
+    assert [(row["clip_id"], row["kind"]) for row in rows] == [("v7", "failed"), ("v8", "rejected")]
