@@ -6,6 +6,7 @@ import pytest
 
 from chdtf.errors import UserError
 from pipelines.recipe_file import read_recipe
+from pipelines.recipes import chdtf_recipe, configured
 from pipelines.thresholds import Thresholds
 
 SHIPPED = Path(__file__).parents[2] / "manifests" / "chdtf.toml"
@@ -52,6 +53,13 @@ def test_what_is_left_out_has_its_default(tmp_path: Path):
     other = read(tmp_path, PLAIN + "[thresholds]\nmin_speech_share = 0.75\n[build]\nmax_height = 720\n")
     assert other.thresholds == Thresholds(min_speech_share=0.75)
     assert other.build.max_height == 720
+    assert (recipe.settings, other.settings) == ((), ("download.max_height=720",))
+
+
+def test_the_shipped_recipe_s_settings_are_those_of_the_stages():
+    stages = {stage.name: stage for stage in configured(chdtf_recipe(), read_recipe(SHIPPED).settings)}
+    assert stages["download"].max_height == 1080
+    assert (stages["cut"].min_clip_s, stages["cut"].max_clip_s) == (3.0, 30.0)
 
 
 @pytest.mark.parametrize(
