@@ -97,7 +97,7 @@ def outcome(path: Path, slowly: bool) -> list[ManifestRow] | str:
     return list(manifest_rows(table))
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=80)
 @given(
     rows=lists_of_cells(), names=st.permutations(FIELDS), quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 )
@@ -130,7 +130,7 @@ def typed(cells: dict[str, str]) -> dict[str, object]:
     return row
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(rows=lists_of_cells())
 @example(rows=[{name: pool[0] for name, pool in POOLS.items()} | {"crop": "a b c d"}])
 def test_a_parquet_file_as_a_table_gives_the_rows_and_the_mistake_of_the_reading_row_by_row(
@@ -140,6 +140,20 @@ def test_a_parquet_file_as_a_table_gives_the_rows_and_the_mistake_of_the_reading
     nullable = pa.schema([field.with_nullable(True) for field in MANIFEST])
     pq.write_table(pa.Table.from_pylist([typed(row) for row in rows], nullable), path)
     assert outcome(path, slowly=False) == outcome(path, slowly=True)
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_every_odd_value_alone_is_judged_as_row_by_row(tmp_path: Path, name: str) -> None:
+    for number, value in enumerate(POOLS[name]):
+        row = {column: pool[0] for column, pool in POOLS.items()} | {name: value}
+        path = tmp_path / f"{number}.csv"
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([FIELDS, [row[column] for column in FIELDS]])
+        assert outcome(path, slowly=False) == outcome(path, slowly=True), value
+        nullable = pa.schema([field.with_nullable(True) for field in MANIFEST])
+        pq.write_table(pa.Table.from_pylist([typed(row)], nullable), tmp_path / f"{number}.parquet")
+        path = path.with_suffix(".parquet")
+        assert outcome(path, slowly=False) == outcome(path, slowly=True), value
 
 
 @pytest.mark.parametrize(
