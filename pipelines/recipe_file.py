@@ -22,7 +22,6 @@ else:
     import tomli as tomllib
 
 FORMAT = 1
-_SETTINGS = ("download.max_height", "cut.min_clip_s", "cut.max_clip_s")  # stage and field of each key of [build]
 _SPEAKER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -87,12 +86,6 @@ class Recipe:
         places = {"max_height": "download", "min_clip_s": "cut", "max_clip_s": "cut"}
         stated = dataclasses.asdict(self.build).items()
         return tuple(f"{places[name]}.{name}={value}" for name, value in stated if value is not None)
-
-    @property
-    def settings(self) -> tuple[str, ...]:
-        """What the recipe changes of the stages, as `pipelines.recipes.configured` takes it: `cut.min_clip_s=3.0`."""
-        given = [(place, getattr(self.build, place.partition(".")[2])) for place in _SETTINGS]
-        return tuple(f"{place}={value}" for place, value in given if value is not None)
 
     @property
     def hours_to_find(self) -> float:
