@@ -110,7 +110,8 @@ def brows_to_chin(boxes: np.ndarray, aspect: float) -> np.ndarray:
     middle = (boxes[:, 0] + boxes[:, 2]) / 2
     top = boxes[:, 1] + 0.138 * (boxes[:, 3] - boxes[:, 1])
     across = side / (2 * aspect)
-    return np.stack([middle - across, top, middle + across, top + side, boxes[:, 4]], axis=1).astype(np.float32)
+    squares: np.ndarray = np.stack([middle - across, top, middle + across, top + side, boxes[:, 4]], axis=1)
+    return squares.astype(np.float32)
 
 
 def suppress(boxes: np.ndarray, max_overlap: float) -> np.ndarray:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from chdtf.columns import Row
 from chdtf.errors import Reject, UserError
 from chdtf.files import sha256_file
-from chdtf.media import UnreadableError, decode, refusing
+from chdtf.media import UnreadableError, decode, frames, refusing
 from chdtf.schema import FPS, frames_of
 from chdtf.shards import Workspace
 from pipelines.detectors import NAMES, Detector, load
@@ -36,6 +36,8 @@ class Stage:
     A clip ends where its shot ends, where nobody speaks for longer than `max_pause_s` (speech keeps `margin_s` of the
     silence; a shot in which nobody speaks at all stays whole), and at `max_clip_s`, then in a gap between words where
     there is one near. What is left out is one rejected row for each run of it: `too_short`, `pause`, `unreadable`.
+
+    A row of a lock (`is_exact`) is one clip as it is, under its own id.
 
     Attributes:
         min_clip_s: shorter shots are left out.
@@ -107,6 +109,9 @@ class Stage:
         """
         start_s, end_s = self._interval(row)
         path = workspace.resolve(row["source"])
+        if row.get("is_exact"):
+            yield {**row, **_exactly(path, start_s, end_s)}
+            return
         segments = speech_segments(path, start_s, end_s, self.vad_mode)
         speech = Speech(segments, start_s, end_s, self.max_pause_s, self.margin_s)
         viewer = Viewer(model, self.sample_fps, self.look_px, self.region_span, row.get("crop"))
@@ -168,6 +173,16 @@ class Stage:
         missing_s = min(ends_s, speech.end_s) - crew.ends_s
         is_cut_off = missing_s > self.tolerance_s
         yield from crew.finish(f"the picture ends at {crew.ends_s:.2f} of {ends_s:.2f} s" if is_cut_off else None)
+
+
+def _exactly(path: Path, start_s: float, end_s: float) -> Row:
+    """Columns of the one clip that a lock's row is; its region is in the row, its frames are left to be decoded."""
+    with refusing(path):
+        shown = next(frames(path, FPS, start_s, end_s), None)
+    if shown is None:
+        raise Reject("no_frames", f"{start_s:g} to {end_s:g} s holds no video frame")
+    height, width = shown.shape[:2]
+    return {"clip_start_s": start_s, "clip_end_s": end_s, "shown_width": width, "shown_height": height}
 
 
 class _Crew:

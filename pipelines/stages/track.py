@@ -65,6 +65,9 @@ class Stage:
         width, height = row["shown_width"], row["shown_height"]
         if width is None or height is None:
             raise Reject("no_frames", f"{row['clip_start_s']:g} to {row['clip_end_s']:g} s holds no video frame")
+        if row["crop"] is not None and row.get("is_exact"):
+            box = np.asarray(row["crop"], np.float64)
+            return [{**row, "box": box, "box_px": round((box[2] - box[0]) * width)}]
         if row["crop"] is not None:
             square = crop_box(row["crop"], width, height)
             return [{**row, "box": fractions_of(square, width, height), "box_px": square[2]}]

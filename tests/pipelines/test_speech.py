@@ -55,7 +55,8 @@ def test_one_verdict_for_each_30_ms() -> None:
     found = voiced(wave)
     assert found.dtype == bool
     assert len(found) == len(wave) // VAD_FRAME
-    assert found[: len(found) // 2].mean() < 0.1 < 0.9 < found[len(found) // 2 + 3 :].mean()
+    assert found[: len(found) // 2].mean() < 0.1
+    assert found[len(found) // 2 + 3 :].mean() > 0.9
     assert len(voiced(np.zeros(100, np.float32))) == 0
 
 
