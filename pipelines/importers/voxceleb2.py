@@ -20,7 +20,7 @@ from chdtf.manifest_row import Crop, ManifestRow, shown
 from chdtf.youtube import YOUTUBE_ID, youtube_url
 from pipelines.importers import LEFT_OUT, NO_CROP, Account, Note, checked, clipped, printable
 
-LICENSE = "CC-BY-4.0, as VoxCeleb2 states of its metadata"
+LICENSE = "CC-BY-4.0, as VoxCeleb states of its dataset"
 FRAME_RATE = 25.0
 MARGIN = 0.1  # of the box's width and height, added on each side, as in crop_vox.py (--increase)
 MIN_IOU = 0.25  # of a frame's box with the first one; below, one box for the track would not hold a face (crop_vox.py)
