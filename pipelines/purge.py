@@ -57,9 +57,11 @@ class Purge:
             more = f"; {self.root / tombstones.FILE} keeps it out from now on" if self.applied else ""
             return f"{self.root}: holds nothing of this source{more}"
         verb = "removed" if self.record else "would be removed"
+        # a clip made again from a lock has the id of its manifest row
+        clips = len(self.doomed.clip_ids - self.doomed.video_ids) or len(self.doomed.clip_ids)
         size, count = sum(file.bytes for file in self.files) / 1e6, sum(self.rows.values())
         lines = [
-            f"{len(self.doomed.video_ids)} videos, {len(self.doomed.clip_ids - self.doomed.video_ids)} clips, known as"
+            f"{len(self.doomed.video_ids)} videos, {clips} clips, known as"
             f" {', '.join(entry.source_id or entry.sha256[:12] for entry in self.doomed.tombstones)}",
             f"{verb}: {len(self.files)} files ({size:.1f} MB), {count} rows of {len(self.rows)} tables",
         ]
