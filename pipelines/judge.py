@@ -1,18 +1,21 @@
 """Judge: which finished clips are published. Scalars only are held, as Arrow columns, so that many clips fit."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row, rows_from_table, table_from_rows
 from chdtf.schema import OUTCOME
-from chdtf.shards import read_shard
+from chdtf.shards import iter_rows, read_shard
 from chdtf.tombstones import Tombstones
-from pipelines.tables import PATHS, is_scalar, scalar_schema
+from pipelines import compare
+from pipelines.tables import COMPARED, PATHS, is_scalar, scalar_schema
 from pipelines.thresholds import Thresholds
 
 CHUNK = 1000  # rows that are Python objects at a time
@@ -58,16 +61,55 @@ def finished(shards: Sequence[Path], lost: Sequence[Row], schema: pa.Schema) -> 
     return pa.concat_tables(tables).combine_chunks()
 
 
-def judge(rows: pa.Table, thresholds: Thresholds | None, tombstones: Tombstones | None) -> pa.Table:
+def judge(
+    rows: pa.Table, shards: Sequence[Path], thresholds: Thresholds | None, tombstones: Tombstones | None
+) -> pa.Table:
     """The rows with `reject` filled in where a tombstone or a threshold speaks against one, else as they are.
 
-    Of a row that a tombstone stands for nothing is kept but its ids: records derived of a withdrawn source go with it.
+    `rows` are those of `finished`. Clips that pass are compared with each other (`COMPARED`) and then judged by that,
+    too, so that none is dropped as the copy of one that is refused. Of a row that a tombstone stands for nothing is
+    kept but its ids: records derived of a withdrawn source go with it.
     """
     if tombstones is not None and tombstones.entries:
         rows = _changed(rows, functools.partial(_withdrawn, tombstones=tombstones))
     if thresholds is not None:
         rows = _changed(rows, functools.partial(_judged, thresholds=thresholds))
+    rows = _compared(rows, shards)
+    if thresholds is not None:
+        rows = _changed(rows, functools.partial(_judged, thresholds=thresholds))
     return rows
+
+
+def _compared(rows: pa.Table, shards: Sequence[Path]) -> pa.Table:
+    """The rows with `speaker_similarity` and `duplicate_of` where they are accepted so far."""
+    stands = pc.and_(pc.is_null(rows["error"]), pc.is_null(rows["reject"])).to_numpy()
+    found = compare.compare(_embedded(shards, stands[rows.num_rows - sum(map(num_rows, shards)) :]))
+    assert found["clip_id"].to_pylist() == rows.filter(pa.array(stands))["clip_id"].to_pylist()
+    places = pa.array(np.where(stands, np.cumsum(stands) - 1, -1))
+    places = pc.if_else(pa.array(stands), places, None)
+    for field in COMPARED:
+        number = rows.schema.get_field_index(field.name)
+        rows = rows.set_column(number, rows.schema.field(number), found[field.name].combine_chunks().take(places))
+    return rows
+
+
+def _embedded(shards: Sequence[Path], stands: np.ndarray) -> Iterator[Row]:
+    """Of the shards' rows those that stand, with what clips are compared by."""
+    number = 0
+    for path in shards:
+        count = num_rows(path)
+        wanted = stands[number : number + count]
+        number += count
+        if wanted.any():
+            names = set(pq.read_schema(path).names)
+            rows = iter_rows(path, [name for name in compare.COMPARED if name in names])
+            yield from itertools.compress(rows, wanted)
+
+
+def num_rows(path: Path) -> int:
+    """Number of rows of a Parquet file."""
+    count: int = pq.read_metadata(path).num_rows
+    return count
 
 
 def _withdrawn(row: Row, tombstones: Tombstones) -> Row:

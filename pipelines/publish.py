@@ -25,9 +25,10 @@ from chdtf.schema import SCHEMA_VERSION
 from chdtf.shards import iter_rows, shard_metadata
 from chdtf.tombstones import Tombstones
 from pipelines.account import Account, account
+from pipelines.availability import availability_rows, write_availability
 from pipelines.card import dataset_card
 from pipelines.croissant import croissant
-from pipelines.judge import accepted_rows, finished, judge, refused, rows_of, scalar_rows
+from pipelines.judge import accepted_rows, finished, judge, num_rows, refused, rows_of, scalar_rows
 from pipelines.lock import companion, write_lock
 from pipelines.origin import keep_origin
 from pipelines.tables import COMPARED, PATHS, Publication, TableFile, rejected_row
@@ -40,6 +41,7 @@ CARD = "README.md"
 REJECTED = "rejected.parquet"
 CROISSANT = "croissant.json"
 LOCK = "lock.csv"
+AVAILABILITY = "availability.csv"
 
 
 def publication_fingerprint(
@@ -89,7 +91,7 @@ def publish(
     staging.mkdir(parents=True)
     settings = {**settings, "thresholds": _described(thresholds)}
     try:
-        rows = judge(finished(shards, lost, schema), thresholds, tombstones)
+        rows = judge(finished(shards, lost, schema), shards, thresholds, tombstones)
         counts = account(rows.select(["video_id", "error", "reject"]).to_pylist())
         publication = _write_tables(root, staging, shards, rows, schema)
         sha256 = {**publication.sha256, REJECTED: write_rejected(staging / REJECTED, rows, publication)}
@@ -98,7 +100,8 @@ def publish(
         described = croissant(publication.schemas, sha256, publication.finished, chosen, settings)
         write_text(staging / CROISSANT, described)
         write_lock(staging / LOCK, _staged_rows(staging, publication), settings)
-        more = (CARD, CROISSANT, LOCK, companion(staging / LOCK).name)
+        write_availability(staging / AVAILABILITY, availability_rows(_sources(rows)))
+        more = (CARD, CROISSANT, LOCK, companion(staging / LOCK).name, AVAILABILITY)
         sha256 |= {name: sha256_file(staging / name) for name in more}
         _exchange(root, staging, list(sha256))
         description = {
@@ -127,7 +130,7 @@ def _write_tables(root: Path, staging: Path, shards: Sequence[Path], rows: pa.Ta
     publication = Publication(root, staging, schema)
     wanted = {*PATHS, *(name for table in publication.schemas.values() for name in table.names)}
     columns = [name for name in schema.names if name in wanted]
-    sizes = [_num_rows(path) for path in shards]
+    sizes = [num_rows(path) for path in shards]
     start = rows.num_rows - sum(sizes)
     for path, size in zip(shards, sizes, strict=True):
         found = rows.slice(start, size).select([*COMPARED.names, "clip_id", "error", "reject"]).to_pylist()
@@ -140,11 +143,6 @@ def _write_tables(root: Path, staging: Path, shards: Sequence[Path], rows: pa.Ta
                 _add(publication, {**row, **judged}, root)
     publication.close()
     return publication
-
-
-def _num_rows(path: Path) -> int:
-    count: int = pq.read_metadata(path).num_rows
-    return count
 
 
 def _add(publication: Publication, row: Row, root: Path) -> None:
@@ -161,6 +159,12 @@ def write_rejected(path: Path, rows: pa.Table, publication: Publication) -> str:
     for row in rows_of(refused(rows)):
         file.add([rejected_row(row)])
     return file.close()
+
+
+def _sources(rows: pa.Table) -> Iterator[Row]:
+    """What is known of the sources of all rows."""
+    names = {"video_id", "url", "site_id", "source", "error", "reject"} & set(rows.column_names)
+    return rows_of(rows.select(sorted(names)))
 
 
 def _staged_rows(staging: Path, publication: Publication) -> Iterator[Row]:

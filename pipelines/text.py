@@ -13,8 +13,8 @@ def visible(text: object, limit: int = 200) -> str:
 
     A right-to-left override, for instance, would turn the words around it.
     """
-    shown = _BLANKS.sub(" ", str(text))
-    shown = "".join(character for character in shown if unicodedata.category(character)[0] != "C").strip()
+    kept = (character for character in str(text) if character.isspace() or unicodedata.category(character)[0] != "C")
+    shown = _BLANKS.sub(" ", "".join(kept)).strip()
     return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
 
 

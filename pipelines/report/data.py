@@ -220,14 +220,14 @@ def _source_frames(rows: pa.Table) -> float:
 
 
 def _availability(root: Path) -> list[Bar]:
-    """Videos by status, when the download's report is there."""
+    """Videos by state, when the download's report is there."""
     path = root / AVAILABILITY
     if not path.is_file():
         return []
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            found = Counter(row.get("status") or "unknown" for row in csv.DictReader(stream))
+            found = Counter(row.get("state") or "unknown" for row in csv.DictReader(stream))
     except (OSError, ValueError, csv.Error) as error:
         log.warning("%s: not readable (%s)", path, error)
         return []
-    return [Bar(status, count, "") for status, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
+    return [Bar(state, count, "") for state, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]

@@ -1,19 +1,24 @@
 """Publish: every row is in one of the tables, with its contents, and the same rows give the same bytes."""
 
+import csv
 import errno
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from chdtf.columns import table_from_rows
 from chdtf.errors import DiskFullError, UserError
 from chdtf.files import sha256_file
+from chdtf.shards import write_shard
 from chdtf.tombstones import Tombstone, Tombstones
 from pipelines import publish as publish_module
 from pipelines import tables
+from pipelines.lock import read_lock
 from pipelines.publish import is_published, publication_fingerprint, publish
 from pipelines.thresholds import Thresholds
 
@@ -203,3 +208,39 @@ def test_rows_of_a_lost_shard_are_among_the_refused(hand: Any, tmp_path: Path) -
     assert counts.failures == {"worker_died": 1}
     rows = pq.read_table(tmp_path / "rejected.parquet").to_pylist()
     assert [(row["clip_id"], row["kind"]) for row in rows] == [("v7", "failed"), ("v8", "rejected")]
+
+
+def test_of_equal_clips_one_stays_that_is_good_enough(hand: Any, tmp_path: Path) -> None:
+    schema = hand.SCHEMA
+    for name in ("identity_embedding", "sound_envelope"):
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, pa.list_(pa.float32())))
+    random = np.random.default_rng(3)
+    sounds = [random.uniform(-40, 0, 100).astype(np.float32) for _ in range(2)]
+    face = np.eye(1, 128, dtype=np.float32)[0]
+    rows = [hand.finished_row(tmp_path, n, "train", identity_embedding=face) for n in range(4)]
+    for row, sound in zip(rows, [sounds[0], sounds[0], sounds[0], sounds[1]], strict=True):
+        row |= {"sound_envelope": sound, "speaker_id": "s"}
+    rows[0]["loudness_dbfs"] = -90.0  # refused by itself: its copy may stay
+    write_shard(table_from_rows(rows, schema), tmp_path / "work" / "a.parquet", "by hand")
+    lost = [hand.refused_row(9, error="worker_died: twice")]
+    publish(tmp_path, [tmp_path / "work" / "a.parquet"], lost, schema, hand.SETTINGS, Thresholds())
+    rejected = {row["clip_id"]: row["reason"] for row in pq.read_table(tmp_path / "rejected.parquet").to_pylist()}
+    assert rejected == {"v9": "worker_died", "v0_000": "silence", "v2_000": "duplicate"}
+    meta = {row["clip_id"]: row for row in pq.read_table(tmp_path / "meta").to_pylist()}
+    assert list(meta) == ["v1_000", "v3_000"]
+    assert meta["v1_000"]["speaker_similarity"] == pytest.approx(1.0)
+    assert "identity_embedding" not in meta["v1_000"], "biometric, and of no use without its network"
+
+
+def test_what_became_of_every_source_is_listed(dataset: Path) -> None:
+    with (dataset / "availability.csv").open(newline="") as stream:
+        found = {row["video_id"]: row["state"] for row in csv.DictReader(stream)}
+    assert set(found) == {"v0", "v1", "v2", "v3", "v8", "v9"}
+
+
+def test_the_lock_holds_every_clip_with_its_hashes(dataset: Path) -> None:
+    lock = read_lock(dataset / "lock.csv")
+    assert [row.clip_id for row in lock.rows] == ["v0_000", "v1_000", "v3_000", "v2_000", "v8", "v9"]
+    assert lock.rows[0].video_sha256 == sha256_file(dataset / "work" / "media" / "v0_000.mp4")
+    assert [row.outcome for row in lock.rows[-2:]] == ["rejected", "failed"]
