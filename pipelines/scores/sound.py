@@ -9,6 +9,8 @@ FLOOR_DBFS = -120.0  # stands for digital silence, whose level has no logarithm
 SILENT_DBFS = -50.0  # speech recorded at a usual level has its pauses' room noise below, its words above
 FULL_SCALE = 0.98  # resampling and lossy codecs round off what was cut at 1
 CLIPPED_RUN = 3  # samples: a loud voice touches full scale with one, a clipped one stays there
+_STEP = SAMPLES_PER_FRAME // 4  # 10 ms
+_HANN = np.hanning(14)[1:-1] / np.hanning(14).sum()  # 120 ms
 
 
 def _dbfs(power: np.ndarray) -> np.ndarray:
@@ -66,8 +68,15 @@ def voiced_frames(waveform: np.ndarray, num_frames: int, mode: int = 2) -> np.nd
 
 
 def sound_envelope(waveform: np.ndarray) -> np.ndarray:
-    """Level of every video frame's 640 samples, float32 (T,) dB relative to full scale, -120 to 0.
+    """Level around the middle of every video frame, float32 (T,) dB relative to full scale, -120 to 0.
 
-    What clips are compared by: an encoder hardly changes it, and a change of volume only shifts it.
+    What clips are compared by: an encoder hardly changes it, and a change of volume only shifts it. The power is
+    weighted by a Hann window of 120 ms, three frames, so that it varies slowly enough to be read between frames: the
+    same footage cut elsewhere is not cut at the same samples.
     """
-    return _blocks_dbfs(waveform, SAMPLES_PER_FRAME).astype(np.float32)
+    count = len(waveform) // SAMPLES_PER_FRAME
+    blocks = np.square(waveform[: count * SAMPLES_PER_FRAME].reshape(-1, _STEP), dtype=np.float64).mean(axis=1)
+    reach = len(_HANN) // 2 - SAMPLES_PER_FRAME // _STEP // 2
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(blocks, reach, mode="edge"), len(_HANN)) if count else None
+    power = np.zeros(0) if around is None else around[:: SAMPLES_PER_FRAME // _STEP] @ _HANN
+    return _dbfs(power).astype(np.float32)

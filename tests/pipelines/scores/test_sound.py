@@ -75,11 +75,23 @@ def test_clipping_falls_with_the_gain() -> None:
     assert shares[-1] > 0.1
 
 
-def test_the_envelope_is_the_level_of_each_frame_and_a_gain_shifts_it() -> None:
-    levels = np.random.default_rng(0).uniform(-60, -3, 40)
-    wave = np.repeat(10 ** (levels / 20), SAMPLES_PER_FRAME).astype(np.float32)
+def test_the_envelope_is_the_level_around_each_frame_and_a_gain_shifts_it() -> None:
+    levels = 20 * np.sin(np.arange(60) / 5) - 30
+    time = (np.arange(60 * SAMPLES_PER_FRAME) + 0.5) / SAMPLES_PER_FRAME - 0.5
+    wave = 10 ** (np.interp(time, np.arange(60), levels) / 20)
+    wave = (wave * np.tile([1, -1], len(wave) // 2)).astype(np.float32)
     found = sound_envelope(np.concatenate([wave, np.zeros(100, np.float32)]))
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, levels, atol=1e-3)
-    np.testing.assert_allclose(sound_envelope(wave / 2), levels - 6.02, atol=0.01)
+    assert found.shape == (60,)
+    assert np.abs(found[1:-1] - levels[1:-1]).max() < 1.0
+    assert np.argmax(found) in (8, 39)
+    np.testing.assert_allclose(sound_envelope(wave / 2), found - 6.02, atol=0.01)
     assert sound_envelope(np.zeros(SAMPLES_PER_FRAME, np.float32)).tolist() == [-120]
+    assert sound_envelope(np.zeros(10, np.float32)).shape == (0,)
+
+
+def test_the_envelope_can_be_read_between_frames() -> None:
+    wave = buzz(4.0) * np.repeat(np.random.default_rng(1).uniform(0.05, 1, 50), 1280).astype(np.float32)
+    whole, half = sound_envelope(wave), sound_envelope(wave[SAMPLES_PER_FRAME // 2 :])
+    between = (whole[:-1] + whole[1:]) / 2
+    assert np.corrcoef(between[2:95], half[2:95])[0, 1] > 0.98
