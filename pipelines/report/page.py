@@ -29,7 +29,7 @@ def render(report: Report) -> str:
     )
     environment.filters |= {"said": said, "hours": hours, "count": count, "amount": amount, "moment": moment}
     style = Markup((_HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - the project's own file
-    return environment.get_template("page.html").render(
+    page: str = environment.get_template("page.html").render(
         report=report,
         counts=report.description["counts"],
         thresholds=report.description.get("thresholds") or {},
@@ -45,6 +45,7 @@ def render(report: Report) -> str:
         last=report.runs[-1] if report.runs else None,
         fps=FPS,
     )
+    return page
 
 
 def said(text: object, limit: int = 120) -> Markup:
