@@ -131,7 +131,7 @@ def _session(model: Path) -> Any:
         import onnxruntime
     except ImportError as error:
         raise UserError(
-            "detector 'scrfd' needs onnxruntime; install it with: pip install 'disentbench[insightface]'"
+            "detector 'scrfd' needs onnxruntime; install it with: pip install 'disentbench[onnx]'"
         ) from error
     if not model.is_file():
         raise UserError(f"{model}: no such file; detector 'scrfd' needs the path of an SCRFD model (det_*.onnx)")

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -56,38 +57,42 @@ def sound_chunks(path: Path, start_s: float, end_s: float) -> Iterator[np.ndarra
     Time counts from the first video frame, as in `chdtf.media.read_waveform`; sound that begins later is padded with
     silence. Where decoding fails, the sound ends; whoever needs it whole says so.
     """
-    with av.open(str(path)) as container:
-        if not container.streams.audio:
+    try:
+        with av.open(str(path)) as container:
+            yield from _decoded(container, start_s, end_s)
+    except av.error.FFmpegError as error:
+        log.info("%s: the sound breaks off (%s)", path.name, error)
+
+
+def _decoded(container: Any, start_s: float, end_s: float) -> Iterator[np.ndarray]:
+    if not container.streams.audio:
+        return
+    stream = container.streams.audio[0]
+    origin_s = 0.0
+    if container.streams.video:
+        video = container.streams.video[0]
+        origin_s = float((video.start_time or 0) * (video.time_base or 0))
+    if start_s > 2:
+        container.seek(int((origin_s + start_s - 1) / stream.time_base), stream=stream)
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+    skip: int | None = None
+    left = round((end_s - start_s) * SAMPLE_RATE_HZ)
+    for frame in container.decode(stream):
+        if skip is None:
+            skip = round((start_s + origin_s - float(frame.time or 0.0)) * SAMPLE_RATE_HZ)
+            if skip < 0:
+                yield np.zeros(min(-skip, left), np.float32)
+                left, skip = left + skip, 0
+        for piece in resampler.resample(frame):
+            wave = piece.to_ndarray().reshape(-1)
+            drop = min(skip, len(wave))
+            skip -= drop
+            wave = wave[drop : drop + max(left, 0)]
+            left -= len(wave)
+            if len(wave):
+                yield wave
+        if left <= 0:
             return
-        stream = container.streams.audio[0]
-        origin_s = 0.0
-        if container.streams.video:
-            video = container.streams.video[0]
-            origin_s = float((video.start_time or 0) * (video.time_base or 0))
-        if start_s > 2:
-            container.seek(int((origin_s + start_s - 1) / stream.time_base), stream=stream)
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
-        skip: int | None = None
-        left = round((end_s - start_s) * SAMPLE_RATE_HZ)
-        try:
-            for frame in container.decode(stream):
-                if skip is None:
-                    skip = round((start_s + origin_s - float(frame.time or 0.0)) * SAMPLE_RATE_HZ)
-                    if skip < 0:
-                        yield np.zeros(min(-skip, left), np.float32)
-                        left, skip = left + skip, 0
-                for piece in resampler.resample(frame):
-                    wave = piece.to_ndarray().reshape(-1)
-                    drop = min(skip, len(wave))
-                    skip -= drop
-                    wave = wave[drop : drop + max(left, 0)]
-                    left -= len(wave)
-                    if len(wave):
-                        yield wave
-                if left <= 0:
-                    return
-        except av.error.FFmpegError as error:
-            log.info("%s: the sound breaks off (%s)", path.name, error)
 
 
 def speech_segments(path: Path, start_s: float, end_s: float, mode: int = 2) -> list[Segment]:

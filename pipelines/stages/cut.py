@@ -50,7 +50,7 @@ class Stage:
         detector: `mediapipe` or `scrfd`.
         detector_model: path of the SCRFD model file; its hash, not its path, is part of the fingerprint.
         sample_fps: how often a second faces are looked for.
-        look_px: longest side of the image that they are looked for in.
+        look_px: longest side of the image that they are looked for in; MediaPipe sees 192 px of it, SCRFD up to 640.
         region_span: side of the region kept in memory, in crops of a head that keeps still.
 
     """

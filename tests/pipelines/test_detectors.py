@@ -76,5 +76,5 @@ def test_a_file_that_is_no_model_is_said(tmp_path: Path, shared: Path) -> None:
 
 def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UserError, match=r"pip install 'disentbench\[insightface\]'"):
+    with pytest.raises(UserError, match=r"pip install 'disentbench\[onnx\]'"):
         load("scrfd", tmp_path / "a.onnx")

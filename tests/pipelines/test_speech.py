@@ -50,6 +50,19 @@ def test_sound_in_pieces_is_the_sound(spoken: tuple[Path, np.ndarray]) -> None:
         assert np.array_equal(np.concatenate(list(sound_chunks(spoken[0], start_s, end_s))), whole)
 
 
+def test_sound_that_begins_late_or_breaks_off_keeps_its_place(tmp_path: Path) -> None:
+    """Time counts from the first video frame; what cannot be opened is silent, not an error."""
+    (tmp_path / "a.mp4").write_text("no media")
+    assert speech_segments(tmp_path / "a.mp4", 0.0, 10.0) == []
+    wave = np.concatenate([quiet(1), voice(2), quiet(1)])
+    (tmp_path / "b.flac").write_bytes(encode.encode_audio(wave))
+    content = (tmp_path / "b.flac").read_bytes()
+    (tmp_path / "b.flac").write_bytes(content[: round(len(content) * 0.6)])
+    ((begin_s, end_s),) = speech_segments(tmp_path / "b.flac", 0.0, 10.0)
+    assert begin_s == pytest.approx(1.0, abs=0.3)
+    assert end_s < 3.0
+
+
 def test_one_verdict_for_each_30_ms() -> None:
     wave = np.concatenate([quiet(1), voice(1)])
     found = voiced(wave)
