@@ -16,12 +16,12 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from chdtf.colour import STANDARD, Colour, Planes, planes_of, reformat, to_standard, views_of
-from chdtf.media import decode, fit_size, refusing
+from chdtf.media import decode, refusing
 from chdtf.schema import FPS
 from chdtf.timing import ConstantRate
 
-LONGEST_SIDE_PX = 640  # a larger region is kept smaller: 30 s take 461 MB at most
-_SMALLEST_PX = 392  # a larger region is not kept smaller than this, so that a crop of 60 % still has 230 px
+MAX_PIXELS = 435_000  # of a frame, some 660 x 660; a larger region is kept smaller: 30 s take 490 MB at most
+_LEAST_PIXELS = 154_000  # a larger region is not kept smaller than this, so that a crop of 60 % still has 230 px
 Box = tuple[int, int, int, int]
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
@@ -122,9 +122,10 @@ def region_px(roi: Sequence[float] | None, width: int, height: int) -> tuple[Box
     ratio is not a whole number.
     """
     x0, y0, x1, y1 = WHOLE if roi is None else roi
-    longest = max(min((x1 - x0) * width + 2, width), min((y1 - y0) * height + 2, height))  # 2: grown to even numbers
-    factor = max(1, math.ceil(longest / LONGEST_SIDE_PX - 1e-6))
-    odd = factor == 2 and longest / 2 < _SMALLEST_PX
+    # 2: grown to even numbers
+    pixels = min((x1 - x0) * width + 2, width) * min((y1 - y0) * height + 2, height)
+    factor = max(1, math.ceil(math.sqrt(pixels / MAX_PIXELS) - 1e-6))
+    odd = factor == 2 and pixels / 4 < _LEAST_PIXELS
     unit = 2 if odd else 2 * factor
 
     def span(low: float, high: float, size: int) -> tuple[int, int]:
@@ -138,15 +139,41 @@ def region_px(roi: Sequence[float] | None, width: int, height: int) -> tuple[Box
 
     (left, right), (top, bottom) = span(x0, x1, width), span(y0, y1, height)
     across, down = right - left, bottom - top
-    kept = (fit_size(across, down, LONGEST_SIDE_PX) or (across, down)) if odd else (across // factor, down // factor)
+    kept = across // factor, down // factor
+    if odd:
+        ratio = math.sqrt(MAX_PIXELS / (across * down))
+        kept = math.floor(across * ratio / 2) * 2, math.floor(down * ratio / 2) * 2
     return (left, top, right, bottom), (max(kept[0], 2), max(kept[1], 2))
 
 
-def _shrunk(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if plane.shape == size[::-1]:
-        return plane.copy()  # a view would keep the whole decoded frame
-    out: np.ndarray = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-    return out
+_BLOCK_BYTES = 16 << 20
+
+
+class _Shelf:
+    """Room for many planes in large blocks: memory that comes in large pages costs a tenth of what small pages do."""
+
+    def __init__(self) -> None:
+        self._block = np.empty(0, np.uint8)
+        self._used = 0
+
+    def room(self, width: int, height: int) -> np.ndarray:
+        """An uninitialised plane."""
+        size = width * height
+        if self._used + size > len(self._block):
+            self._block, self._used = np.empty(max(size, _BLOCK_BYTES), np.uint8), 0
+        self._used += size
+        return self._block[self._used - size : self._used].reshape(height, width)
+
+    def keep(self, plane: np.ndarray, width: int, height: int) -> np.ndarray:
+        """A copy of a plane, divided by a whole number to a size; halving is what OpenCV does fast."""
+        room = self.room(width, height)
+        while plane.shape[0] % (4 * height) == 0 and plane.shape[1] % (4 * width) == 0:
+            plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        if plane.shape == room.shape:
+            room[:] = plane
+        else:
+            cv2.resize(plane, (width, height), dst=room, interpolation=cv2.INTER_AREA)
+        return room
 
 
 class RegionTaker:
@@ -165,6 +192,7 @@ class RegionTaker:
         self._held: Planes | None = None
         self._reformatter = VideoReformatter()
         self._scaler = VideoReformatter()
+        self._shelf = _Shelf()
         self._frames: list[Planes] = []
         self._shape: tuple[tuple[int, int], Box, Colour] | None = None
         self._size = (2, 2)  # width, height px of the planes
@@ -186,7 +214,8 @@ class RegionTaker:
         planes, colour = planes_of(frame, self._reformatter)
         turns = round(getattr(frame, "rotation", 0) / 90) % 4
         if turns:
-            planes = (np.rot90(planes[0], turns), np.rot90(planes[1], turns), np.rot90(planes[2], turns))
+            y, u, v = (np.rot90(plane, turns) for plane in planes)
+            planes = y, u, v
         height, width = planes[0].shape
         region, size = region_px(self._roi, width, height)
         if self._shape is None:
@@ -200,14 +229,13 @@ class RegionTaker:
         """Copies of the planes in the size to keep, that of the first frame: a source may change its own midway."""
         (height, width), (across, down) = planes[0].shape, self._size
         if width % across == 0 and height % down == 0 and width // across == height // down:
-            sizes = (across, down), (across // 2, down // 2), (across // 2, down // 2)
-            y, u, v = (_shrunk(plane, size) for plane, size in zip(planes, sizes, strict=True))
-            return y, u, v
+            u, v = (self._shelf.keep(plane, across // 2, down // 2) for plane in planes[1:])
+            return self._shelf.keep(planes[0], across, down), u, v
         given = av.VideoFrame(width, height, "yuv420p")
         for view, plane in zip(views_of(given), planes, strict=True):
             view[:] = plane
         scaled = reformat(self._scaler, given, width=across, height=down, interpolation="BICUBIC")
-        y, u, v = (view.copy() for view in views_of(scaled))
+        y, u, v = (self._shelf.keep(view, view.shape[1], view.shape[0]) for view in views_of(scaled))
         return y, u, v
 
     def finish(self, end_s: float) -> Footage:
