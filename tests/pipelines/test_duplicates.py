@@ -69,6 +69,6 @@ def test_rhythm_finds_planted_pairs_among_many_and_few_others() -> None:
     pairs = rhythm_pairs([prepared(clip) for clip in [*clips, *planted]])
     wanted = {(k, 300 + number) for number, k in enumerate(range(0, 300, 10))}
     assert len(wanted & pairs) >= 0.8 * len(wanted)
-    assert len(pairs - wanted) < 30  # of 54,000
+    assert len(pairs - wanted) < 100  # of 54,000
     assert rhythm_pairs([]) == set()
     assert rhythm_pairs([np.zeros(0), prepared(envelope(50, 1))]) == set()
