@@ -16,6 +16,7 @@ from chdtf.errors import UserError
 from chdtf.plan import PLAN
 from chdtf.site_id import named_site_id, site_id
 from chdtf.tombstones import Tombstone, Tombstones
+from pipelines.stages.download import source_name
 
 _COLUMNS = ("video_id", "clip_id", "url", "site_id", "source_sha256", "sha256", "video_sha256", "audio_sha256")
 _FILES = ("source", "video", "audio")  # columns that name a file of work/
@@ -30,6 +31,7 @@ class Doomed:
     clip_ids: frozenset[str]
     tombstones: tuple[Tombstone, ...]
     files: frozenset[str]  # that its rows name, and no other row; relative to the dataset
+    sources: frozenset[str] = frozenset()  # how the files of its downloads begin
 
     def __bool__(self) -> bool:
         return bool(self.video_ids)
@@ -38,7 +40,7 @@ class Doomed:
         """Whether a file belongs to a doomed video, or clip: its name up to the first dot is the id."""
         stem = file_name.partition(".")[0]
         if of_video:
-            return stem in self.video_ids
+            return stem in self.video_ids or stem in self.sources
         # the number: also a clip that an earlier setting cut, and no row names any more
         video_id, _, number = stem.rpartition("_")
         return stem in self.clip_ids or (video_id in self.video_ids and bool(re.fullmatch("[0-9]{3,}", number)))
@@ -65,9 +67,12 @@ def find_doomed(root: Path, name: str, reason: str = "") -> Doomed:
     keys: dict[str, set[str]] = collections.defaultdict(set)  # what a video's source is known by
     clips: dict[str, set[str]] = collections.defaultdict(set)
     files: dict[str, set[str]] = collections.defaultdict(set)  # file -> videos that name it
+    sources: dict[str, set[str]] = collections.defaultdict(set)
     found: set[str] = set()
     for row in _identities(root):
         video_id = row["video_id"]
+        if row.get("url"):
+            sources[video_id].add(source_name(row))
         keys[video_id] |= _keys(row)
         clips[video_id].add(row["clip_id"] or video_id)
         for path in (row.get(column) for column in _FILES):
@@ -84,6 +89,7 @@ def find_doomed(root: Path, name: str, reason: str = "") -> Doomed:
         frozenset(clip for video_id in found for clip in clips[video_id]),
         tuple(_tombstones(name, found, known, reason)),
         frozenset(path for path, videos in files.items() if videos <= found),
+        frozenset(name for video_id in found for name in sources[video_id]),
     )
 
 

@@ -41,7 +41,7 @@ class Command:
     """Bytes per second of each download; 0: no limit."""
     engine: Literal["local", "ray"] = "local"
     """Where the work runs: processes of this machine, or a Ray cluster."""
-    ray_address: str | None = None
+    ray_address: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
     """Address of a Ray cluster, or "auto" for the one of this machine. Default: a fresh one."""
     recipe: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A recipe (manifests/chdtf.toml) whose settings and thresholds are used; its list comes from discover."""

@@ -18,7 +18,7 @@ from chdtf.columns import Row
 from chdtf.errors import UserError
 from chdtf.files import sha256_file
 from chdtf.manifest import ManifestRow, file_url, write_manifest
-from chdtf.shards import Workspace, read_shard, shard_metadata
+from chdtf.shards import Workspace, iter_rows, read_shard, shard_metadata
 from pipelines.build import build
 from pipelines.lock import read_lock
 from pipelines.purge import purge
@@ -209,8 +209,11 @@ def test_rows_that_stay_keep_their_hashes_in_rewritten_shards(place: Path):
 def test_unfinished_work_goes_too(place: Path):
     out = place / "out"
     media = out / "work" / "media"
+    shards = (out / "work" / "01_download").glob("*.parquet")
+    (row,) = [row for path in shards for row in iter_rows(path) if row["video_id"] == "v1"]
     left = [
-        media / "download" / "v1.0123abcd.deadbeef.partial" / "media.mp4.part",
+        media / "download" / f"{download.source_name(row)}.deadbeef.partial" / "media.mp4.part",
+        media / "download" / f"{download.source_name(row)}.deadbeef.site.json",
         media / "resample" / "v1_007.deadbeef.mp4",  # of an earlier setting: no row names it
         media / "resample" / ".tmp-abc.mp4",
         *((out / "work" / folder / f"shard-{index:05d}.deadbeef.journal") for folder, index in (("01_download", 0),)),
