@@ -90,7 +90,7 @@ class Stage:
             raise UserError(f"identity_model {self.identity_model!r}: no such file; give an ONNX file or leave it out")
         has_runtime = importlib.util.find_spec("onnxruntime") is not None
         if self.identity_model and not has_runtime:
-            raise UserError("identity_model needs onnxruntime: pip install 'disentbench[insightface]'")
+            raise UserError("identity_model needs onnxruntime: pip install 'disentbench[onnx]'")
         found = sha256_file(Path(self.identity_model)) if self.identity_model else _hash_of(IDENTITY)
         object.__setattr__(self, "syncnet_hash", _hash_of(SYNC))
         object.__setattr__(self, "light_asd_hash", _hash_of(SPEAKER))
