@@ -81,6 +81,7 @@ class Report:
     stages: Sequence[StageTime]
     runs: Sequence[Mapping[str, Any]]  # records of builds, the oldest first
     availability: Sequence[Bar]
+    unscored: Sequence[tuple[str, int]]  # "score: why it was not computed", and of how many clips
 
     @property
     def hours(self) -> float:
@@ -119,6 +120,7 @@ def gather(root: Path) -> Report:
         stages=_stages(description, runs, accepted, refused),
         runs=runs,
         availability=_availability(root),
+        unscored=_unscored(accepted, refused),
     )
 
 
@@ -178,6 +180,17 @@ def _bars(rows: pa.Table, name: str) -> list[Bar]:
 
 def _clips(count: int) -> str:
     return f"{count:,} clip{'s' if count != 1 else ''}"
+
+
+def _unscored(*tables: pa.Table) -> list[tuple[str, int]]:
+    """Scores that could not be computed, with the reason, the most frequent first."""
+    found: Counter[str] = Counter()
+    for table in tables:
+        if "unscored" in table.column_names:
+            for pair in pc.value_counts(table["unscored"].drop_null()).to_pylist():
+                for words in pair["values"].split("; "):
+                    found[words] += pair["counts"]
+    return sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_MOST]
 
 
 def _runs(root: Path) -> list[dict[str, Any]]:

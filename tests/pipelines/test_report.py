@@ -13,7 +13,7 @@ import pytest
 from chdtf.errors import UserError
 from pipelines.publish import publish
 from pipelines.report import write_report
-from pipelines.report.data import gather
+from pipelines.report.data import _unscored, gather
 from pipelines.report.page import amount, hours, said
 from pipelines.report.pictures import MOST, web_link
 from pipelines.report.scores import BINS, histograms
@@ -72,7 +72,7 @@ def record(root: Path, **seconds: float) -> None:
 def root(hand: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Published clips of hostile words, refused ones of several steps, two runs."""
     folder = tmp_path_factory.mktemp("reported")
-    words = {"speaker_id": HOSTILE, "license": HOSTILE}
+    words = dict.fromkeys(("speaker_id", "license", "title", "uploader", "site_license"), HOSTILE)
     rows = [hand.finished_row(folder, n, "train", clip_start_s=2.0, clip_end_s=2.5, **words) for n in range(3)]
     for number, row in enumerate(rows):
         row |= {"loudness_dbfs": -20.0 - 30 * number, "source_bytes": 10, "box_px": 200, "face_found_share": 1.0}
@@ -243,6 +243,12 @@ def test_a_damaged_record_or_media_file_costs_only_its_part(hand: Any, root: Pat
         write_report(tmp_path)
     with pytest.raises(UserError, match="holds no published dataset"):
         write_report(tmp_path / "work")
+
+
+def test_scores_that_could_not_be_computed_say_why() -> None:
+    missing = "av_confidence: weights are missing"
+    tables = [pa.table({"unscored": [missing, None]}), pa.table({"unscored": [f"sharpness: no face; {missing}"]})]
+    assert _unscored(*tables) == [(missing, 2), ("sharpness: no face", 1)]
 
 
 def test_numbers_for_people() -> None:

@@ -67,6 +67,7 @@ def test_the_verb_prints_both_accounts_by_reason(built: Path, capsys: pytest.Cap
     assert ["silence", "0", "1", "+1"] in lines
     assert ["no_face", "1", "1"] in lines
     assert ["clips", "failed", "1", "1"] in lines
+    assert "at least <b>-45 dBFS</b>: 3 within, 1 beyond" in (built / "report.html").read_text()
     kept = json.loads((built / "dataset.json").read_text())["thresholds"]
     assert (kept["min_loudness_dbfs"], kept["max_yaw_median_deg"], kept["min_speech_share"]) == (-45, None, 0.2)
 
