@@ -76,7 +76,7 @@ class Thresholds:
     max_silence_share: float | None = None
     """Share of the sound that is silent (silence)."""
     max_clipping_share: float | None = None
-    """Share of sound samples in runs at full scale (clipping)."""
+    """Share of sound samples in runs at full scale; real clips of loud recordings reach 0.014 (clipping)."""
     min_face_size_px: float | None = 50.0
     """Median distance of forehead and chin in the 256 px clip (face_too_small)."""
     max_yaw_median_deg: float | None = 60.0
@@ -86,19 +86,21 @@ class Thresholds:
     min_mean_luma: float | None = 12.0
     """Mean brightness of the clip, 0 to 255 (dark)."""
     min_sharpness: float | None = None
-    """Sharpness of the face region in the 256 px clip (blurred)."""
+    """Sharpness of the face region in the 256 px clip; 0.02 refuses what a Gaussian of 2 px would blur (blurred)."""
     min_source_height: float | None = None
     """Height of the source's picture in pixels, as stored (low_resolution)."""
     min_source_bitrate_bps: float | None = None
     """Bits a second of the source (low_bitrate)."""
     min_av_confidence: float | None = None
-    """SyncNet's confidence that lips and sound belong together (out_of_sync)."""
+    """SyncNet's confidence that lips and sound belong together; LatentSync's data take 3 (out_of_sync)."""
     max_av_offset_frames: float | None = None
-    """Frames at 25 fps by which the sound is early or late, by SyncNet (out_of_sync)."""
-    min_active_speaker: float | None = None
-    """Light-ASD's score that the face shown is the one that speaks (not_the_speaker)."""
+    """Frames at 25 fps by which the sound is early or late, by SyncNet; LatentSync's data take 6 (out_of_sync)."""
+    min_active_speaker: float | None = 0.5
+    """Light-ASD's probability that the face shown speaks while speech is heard; real talking faces have 0.98 and more,
+    the same held still 0.34 and less (not_the_speaker)."""
     min_speaker_similarity: float | None = None
-    """Cosine of the clip's identity with that of the speaker's other clips, -1 to 1 (other_speaker)."""
+    """Cosine of the clip's identity with that of the speaker's other clips, -1 to 1; strangers are below 0.4
+    (other_speaker)."""
     drop_duplicates: bool = True
     """Refuse a clip whose footage is in an earlier clip (duplicate)."""
 
