@@ -107,14 +107,14 @@ _SEEK_MARGINS_S = (0.5, 4.0, 30.0)  # before the wanted frame; a keyframe may ne
 
 
 def decode(
-    path: Path | io.BytesIO, start_s: float = 0.0, end_s: float | None = None, threads: int = 0
+    path: Path | io.BytesIO, start_s: float = 0.0, end_s: float | None = None, threads: int = 1
 ) -> Iterator[tuple[float, Any]]:
     """Every decoded frame of the first video stream in order: (time_s, `av.VideoFrame`), rotation not applied.
 
     Times count from the stream's first frame. The first is the one shown at `start_s`, the last the first one at or
-    after `end_s`, so that it is known how long each one in between lasts. Memory does not grow with the length.
-    `threads` = 0: as many as there are cores; 1 costs the least, where other processes have work for the others. Raises
-    FFmpeg's errors; wrap in `refusing`.
+    after `end_s`, so that it is known how long each one in between lasts. Memory does not grow with the length. One
+    thread costs the least, where other processes have work for the other cores; `threads` = 0: as many as there are
+    cores. Raises FFmpeg's errors; wrap in `refusing`.
     """
     for margin_s in (*_SEEK_MARGINS_S, None):
         if margin_s is None or start_s > 2 * margin_s:

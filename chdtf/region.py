@@ -254,6 +254,6 @@ def read_footage(path: Path, start_s: float, end_s: float, roi: Sequence[float] 
     """
     taker = RegionTaker(start_s, roi, fps)
     with refusing(path):
-        for time_s, frame in decode(path, start_s, end_s, threads=1):
+        for time_s, frame in decode(path, start_s, end_s):
             taker.add(time_s, frame)
         return taker.finish(end_s)
