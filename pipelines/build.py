@@ -36,6 +36,7 @@ from pipelines.fetch import Network
 from pipelines.lock import lock_table
 from pipelines.publish import CARD, REJECTED, is_published, publication_fingerprint, publish
 from pipelines.recipes import chdtf_recipe
+from pipelines.report import REPORT, write_report
 from pipelines.republish import thresholds_of
 from pipelines.status import videos_done
 from pipelines.thresholds import Thresholds
@@ -107,6 +108,7 @@ class BuildSummary:
         if a.clips_failed:
             lines.append("run the same command again to try what failed")
         lines.append(f"dataset: {self.out}{'' if self.published else ' (unchanged)'}")
+        lines.append(f"report: {self.out / REPORT}")
         return "\n".join(lines)
 
 
@@ -222,7 +224,6 @@ def build(
         published = not is_published(root, found, publication_fingerprint(shards, lost, thresholds, blocked))
         seconds = _stage_seconds(reports)
         record.details |= {"stage_seconds": seconds, "stage_rows": _stage_rows(reports)}
-        record.write(root)  # the report that is published reads it
         if published:
             schema = functools.reduce(lambda schema, stage: extended_schema(schema, stage.adds), stages, INPUT)
             counts = publish(root, shards, lost, schema, settings, thresholds, blocked)
@@ -232,6 +233,9 @@ def build(
         if not dead:
             tidy(root)
         record.details |= {"account": dataclasses.asdict(counts), "published": published}
+        record.write(root)  # the report reads it
+        if published or not (root / REPORT).is_file():
+            write_report(root)
     worked_on = sum(not report.kept for report in reports)
     return BuildSummary(out, counts, published, worked_on, time.monotonic() - started, seconds)
 
