@@ -146,34 +146,14 @@ def region_px(roi: Sequence[float] | None, width: int, height: int) -> tuple[Box
     return (left, top, right, bottom), (max(kept[0], 2), max(kept[1], 2))
 
 
-_BLOCK_BYTES = 16 << 20
-
-
-class _Shelf:
-    """Room for many planes in large blocks: memory that comes in large pages costs a tenth of what small pages do."""
-
-    def __init__(self) -> None:
-        self._block = np.empty(0, np.uint8)
-        self._used = 0
-
-    def room(self, width: int, height: int) -> np.ndarray:
-        """An uninitialised plane."""
-        size = width * height
-        if self._used + size > len(self._block):
-            self._block, self._used = np.empty(max(size, _BLOCK_BYTES), np.uint8), 0
-        self._used += size
-        return self._block[self._used - size : self._used].reshape(height, width)
-
-    def keep(self, plane: np.ndarray, width: int, height: int) -> np.ndarray:
-        """A copy of a plane, divided by a whole number to a size; halving is what OpenCV does fast."""
-        room = self.room(width, height)
-        while plane.shape[0] % (4 * height) == 0 and plane.shape[1] % (4 * width) == 0:
-            plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
-        if plane.shape == room.shape:
-            room[:] = plane
-        else:
-            cv2.resize(plane, (width, height), dst=room, interpolation=cv2.INTER_AREA)
-        return room
+def _kept(plane: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A copy of a plane, divided by a whole number to a size; halving is what OpenCV does fast."""
+    if plane.shape == (height, width):
+        return plane.copy()  # a view would keep the whole decoded frame
+    while plane.shape[0] % (4 * height) == 0 and plane.shape[1] % (4 * width) == 0:
+        plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    out: np.ndarray = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+    return out
 
 
 class RegionTaker:
@@ -192,7 +172,6 @@ class RegionTaker:
         self._held: Planes | None = None
         self._reformatter = VideoReformatter()
         self._scaler = VideoReformatter()
-        self._shelf = _Shelf()
         self._frames: list[Planes] = []
         self._shape: tuple[tuple[int, int], Box, Colour] | None = None
         self._size = (2, 2)  # width, height px of the planes
@@ -229,13 +208,13 @@ class RegionTaker:
         """Copies of the planes in the size to keep, that of the first frame: a source may change its own midway."""
         (height, width), (across, down) = planes[0].shape, self._size
         if width % across == 0 and height % down == 0 and width // across == height // down:
-            u, v = (self._shelf.keep(plane, across // 2, down // 2) for plane in planes[1:])
-            return self._shelf.keep(planes[0], across, down), u, v
+            u, v = (_kept(plane, across // 2, down // 2) for plane in planes[1:])
+            return _kept(planes[0], across, down), u, v
         given = av.VideoFrame(width, height, "yuv420p")
         for view, plane in zip(views_of(given), planes, strict=True):
             view[:] = plane
         scaled = reformat(self._scaler, given, width=across, height=down, interpolation="BICUBIC")
-        y, u, v = (self._shelf.keep(view, view.shape[1], view.shape[0]) for view in views_of(scaled))
+        y, u, v = (_kept(view, view.shape[1], view.shape[0]) for view in views_of(scaled))
         return y, u, v
 
     def finish(self, end_s: float) -> Footage:

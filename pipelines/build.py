@@ -30,16 +30,16 @@ from chdtf.step_log import ShardReport
 from chdtf.tombstones import find
 from chdtf.watch import clear, tidy
 from pipelines.account import Account
-from pipelines.doctor import preflight
+from pipelines.acquire.doctor import preflight
+from pipelines.acquire.fetch import Network
 from pipelines.exclusive import exclusive
-from pipelines.fetch import Network
-from pipelines.lock import lock_table
-from pipelines.publish import CARD, REJECTED, is_published, publication_fingerprint, publish
+from pipelines.judging.thresholds import Thresholds
+from pipelines.publication.lock import lock_table
+from pipelines.publication.publish import CARD, REJECTED, is_published, publication_fingerprint, publish
+from pipelines.publication.report import REPORT, write_report
+from pipelines.publication.republish import thresholds_of
 from pipelines.recipes import chdtf_recipe
-from pipelines.report import REPORT, write_report
-from pipelines.republish import thresholds_of
 from pipelines.status import videos_done
-from pipelines.thresholds import Thresholds
 
 log = logging.getLogger(__name__)
 

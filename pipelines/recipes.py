@@ -10,7 +10,7 @@ from typing import Any
 
 from chdtf.errors import UserError
 from chdtf.stage import Stage
-from pipelines.fetch import Network
+from pipelines.acquire.fetch import Network
 
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 

@@ -14,7 +14,7 @@ from chdtf.face_model import load_model
 from chdtf.schema import MANIFEST, NUM_LANDMARKS, OUTCOME, SAMPLES_PER_FRAME
 from chdtf.shards import extended_schema, write_shard
 from pipelines.account import Account
-from pipelines.publish import publish
+from pipelines.publication.publish import publish
 from pipelines.recipes import chdtf_recipe
 
 SCHEMA = functools.reduce(

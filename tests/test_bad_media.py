@@ -18,7 +18,7 @@ from chdtf.files import sha256_file
 from chdtf.manifest import ManifestRow, write_manifest
 from chdtf.schema import SAMPLE_RATE_HZ
 from pipelines.build import BuildSummary, build
-from pipelines.thresholds import Thresholds
+from pipelines.judging.thresholds import Thresholds
 
 SECONDS = 1.6
 SIZE = (512, 448)  # width, height

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pipelines.importers import Note
+    from pipelines.sources.importers import Note
 
 
 def say_imported(count: int, account: Sequence[Note], out: Path) -> None:
     """How many rows there are, what the account says of the others, and what to do next."""
-    from pipelines.importers import account_path
+    from pipelines.sources.importers import account_path
 
     say(f"{out}: {count} rows")
     if account:

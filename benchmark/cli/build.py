@@ -52,10 +52,10 @@ class Command:
 
     def run(self) -> int:
         """Build, and print the account of all rows."""
+        from pipelines.acquire.fetch import Network
         from pipelines.build import Engine
-        from pipelines.fetch import Network
-        from pipelines.recipe_file import read_recipe
         from pipelines.recipes import chdtf_recipe, configured
+        from pipelines.sources.recipe_file import read_recipe
 
         out = self.out or (Path("data") / self.manifest.stem if self.manifest else SAMPLE)
         manifest = self.manifest or draw(out, self.workers)

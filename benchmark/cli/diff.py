@@ -24,7 +24,7 @@ class Command:
 
     def run(self) -> int:
         """Compare, and print counts and hours by status."""
-        from pipelines.diff import compare, open_lock, write_differences
+        from pipelines.publication.diff import compare, open_lock, write_differences
 
         found = compare(open_lock(self.lock), open_lock(self.dataset))
         say(found.text())

@@ -42,11 +42,11 @@ class Command:
         """Search, write, and print the account; 1 when a list could not be read or nothing was found."""
         from chdtf import tombstones
         from chdtf.errors import UserError
-        from pipelines.candidates import write_candidates
-        from pipelines.discover import discover
-        from pipelines.fetch import Network, check_cookies
-        from pipelines.listing import SEARCHES
-        from pipelines.recipe_file import read_recipe
+        from pipelines.acquire.fetch import Network, check_cookies
+        from pipelines.sources.candidates import write_candidates
+        from pipelines.sources.discover import discover
+        from pipelines.sources.listing import SEARCHES
+        from pipelines.sources.recipe_file import read_recipe
 
         if self.limit is not None and self.limit < 1:
             raise UserError(f"--limit {self.limit}: give a number above 0")

@@ -35,8 +35,8 @@ class Command:
     def run(self) -> int:
         """Print a line for each check; 1 when something needed is missing."""
         from chdtf.manifest import read_manifest
-        from pipelines import doctor
-        from pipelines.fetch import Network
+        from pipelines.acquire import doctor
+        from pipelines.acquire.fetch import Network
 
         network = Network(self.allow_local, self.cookies, self.cookies_from_browser, self.proxy)
         urls = [row.url for row in read_manifest(self.manifest)] if self.manifest else []

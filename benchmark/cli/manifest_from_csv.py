@@ -41,8 +41,8 @@ class Command:
 
     def run(self) -> int:
         """Write manifest and account."""
-        from pipelines.importers import Account, write_import
-        from pipelines.importers.csv_list import BoxForm, Columns, from_csv
+        from pipelines.sources.importers import Account, write_import
+        from pipelines.sources.importers.csv_list import BoxForm, Columns, from_csv
 
         columns = Columns(self.video, self.start, self.end, self.box, self.speaker, self.language_column)
         account: Account = []

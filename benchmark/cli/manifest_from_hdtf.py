@@ -22,8 +22,8 @@ class Command:
 
     def run(self) -> int:
         """Write manifest and account."""
-        from pipelines.importers import Account, write_import
-        from pipelines.importers.hdtf import from_hdtf
+        from pipelines.sources.importers import Account, write_import
+        from pipelines.sources.importers.hdtf import from_hdtf
 
         account: Account = []
         count = write_import(from_hdtf(self.folder, account, with_crops=not self.no_crops), account, self.out)

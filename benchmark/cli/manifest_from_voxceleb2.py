@@ -27,8 +27,8 @@ class Command:
     def run(self) -> int:
         """Write manifest and account."""
         from chdtf.errors import UserError
-        from pipelines.importers import Account, write_import
-        from pipelines.importers.voxceleb2 import from_voxceleb2
+        from pipelines.sources.importers import Account, write_import
+        from pipelines.sources.importers.voxceleb2 import from_voxceleb2
 
         if not 0 <= self.margin <= 2:
             raise UserError(f"--margin {self.margin} is not a margin; give 0 to 2")

@@ -30,7 +30,7 @@ class Command:
     def run(self) -> int:
         """Write the list, and say what it holds."""
         from chdtf.errors import UserError
-        from pipelines.share import publish_manifest
+        from pipelines.publication.share import publish_manifest
 
         if self.what not in WHAT:
             raise UserError(f"--what {self.what!r}: there is {', '.join(WHAT)}; media are in the dataset's own folder")

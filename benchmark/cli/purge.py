@@ -30,7 +30,7 @@ class Command:
 
     def run(self) -> int:
         """Purge, and say what went; 1 when there was nothing of the source."""
-        from pipelines.purge import purge
+        from pipelines.withdrawal.purge import purge
 
         done = purge(self.dataset, self.source, self.apply, self.results, self.reason)
         say(done.text())

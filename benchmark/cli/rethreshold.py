@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from benchmark.cli._console import progress, say
-from pipelines.thresholds import Thresholds
+from pipelines.judging.thresholds import Thresholds
 
 KEEP: Literal["keep"] = "keep"
 
@@ -64,8 +64,8 @@ class Command:
 
     def run(self) -> int:
         """Republish, and print both accounts."""
-        from pipelines.report import write_report
-        from pipelines.republish import republish
+        from pipelines.publication.report import write_report
+        from pipelines.publication.republish import republish
 
         given = {name: value for name, value in dataclasses.asdict(self.changes).items() if value != KEEP}
         changes = {name: _VALUES.get(str(value), value) for name, value in given.items()}

@@ -1,1 +1,1 @@
-"""Scores of a finished clip, one module a family; `pipelines.thresholds` judges them."""
+"""Scores of a finished clip, one module a family; `pipelines.judging.thresholds` judges them."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chdtf.schema import SAMPLES_PER_FRAME
-from pipelines.speech import VAD_FRAME, voiced
+from pipelines.clips.speech import VAD_FRAME, voiced
 
 FLOOR_DBFS = -120.0  # stands for digital silence, whose level has no logarithm
 SILENT_DBFS = -50.0  # speech recorded at a usual level has its pauses' room noise below, its words above

@@ -20,10 +20,10 @@ from chdtf.files import sha256_file
 from chdtf.media import UnreadableError, decode, frames, refusing
 from chdtf.schema import FPS, frames_of
 from chdtf.shards import Workspace
-from pipelines.detectors import NAMES, Detector, load
-from pipelines.shots import Sensitivity, look, shots
-from pipelines.speech import Speech, speech_segments
-from pipelines.take import LeftOut, Take, Viewer
+from pipelines.clips.detectors import NAMES, Detector, load
+from pipelines.clips.shots import Sensitivity, look, shots
+from pipelines.clips.speech import Speech, speech_segments
+from pipelines.clips.take import LeftOut, Take, Viewer
 
 _NOISE_S = 1e-6
 _MAX_LAST_FRAME_S = 1.0

@@ -17,9 +17,9 @@ from chdtf.files import sha256_file
 from chdtf.manifest import local_path
 from chdtf.media import UnreadableError, probe
 from chdtf.shards import Workspace
-from pipelines.containers import refuse_unsafe
-from pipelines.fetch import Limits, Network, check_cookies, fetch
-from pipelines.site import Site, read_site, write_site
+from pipelines.acquire.containers import refuse_unsafe
+from pipelines.acquire.fetch import Limits, Network, check_cookies, fetch
+from pipelines.acquire.site import Site, read_site, write_site
 
 _NOT_IN_FINGERPRINT = {"fingerprint": False}  # where and how patiently, not what
 _OF_THE_FILE = ("unreadable", "hash_mismatch", "empty", "too_long")

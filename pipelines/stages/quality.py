@@ -1,4 +1,4 @@
-"""Quality: scores of a finished clip. Nothing is refused here; `pipelines.thresholds` judges the scores afterwards."""
+"""Quality: scores of a finished clip. Nothing is refused here; `pipelines.judging.thresholds` judges afterwards."""
 
 import dataclasses
 import functools

@@ -17,7 +17,6 @@ from chdtf.region import Footage, contains, read_footage
 from chdtf.schema import FPS, FRAME_SIZE_PX, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from chdtf.shards import Workspace
 
-
 _ENOUGH_PX = 0.88 * FRAME_SIZE_PX  # of a crop in frames kept smaller; fewer are worth decoding again for
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from chdtf.columns import Row
 from chdtf.errors import Reject
 from chdtf.shards import Workspace
-from pipelines.framing import (
+from pipelines.clips.framing import (
     Framing,
     crop_box,
     cut_off_share,

@@ -120,6 +120,7 @@ def test_two_builds_in_two_folders_are_identical(
 ) -> None:
     build(sources / "list.csv", tmp_path / "again", workers=0, allow_local=True, videos_per_shard=2)
     names = sorted(p.relative_to(built[0]) for p in built[0].rglob("*") if p.is_file() and "runs" not in p.parts)
+    names.remove(Path("report.html"))  # tells seconds
     assert len(names) > 30
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (built[0] / name).read_bytes(), name

@@ -1,0 +1,1 @@
+"""What a clip is: shots, speech, faces and the square around one."""

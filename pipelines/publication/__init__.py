@@ -1,0 +1,1 @@
+"""What is published: tables, card, lock, report; and other thresholds applied to the same scores."""

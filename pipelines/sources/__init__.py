@@ -1,0 +1,1 @@
+"""Where lists come from: other people's formats, and searches by recipe."""

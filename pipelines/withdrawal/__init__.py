@@ -1,0 +1,1 @@
+"""Removes all that derives from a withdrawn source."""
