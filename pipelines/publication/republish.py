@@ -14,6 +14,7 @@ from pipelines.exclusive import exclusive
 from pipelines.judging.thresholds import Thresholds
 from pipelines.publication.origin import read_origin
 from pipelines.publication.publish import is_published, publication_fingerprint, publish
+from pipelines.publication.report import REPORT, write_report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,10 @@ def republish(root: Path, changes: Mapping[str, Any], reset: bool = False) -> Re
         before = Account(**found["counts"])
         wanted = publication_fingerprint(origin.shards, origin.lost, thresholds, tombstones)
         if is_published(root, found, wanted):
+            if not (root / REPORT).is_file():
+                write_report(root)
             return Republication(before, before, thresholds, False)
         settings = {name: found[name] for name in ("stages", "manifest")}
         after = publish(root, origin.shards, origin.lost, origin.schema, settings, thresholds, tombstones)
+        write_report(root)
     return Republication(before, after, thresholds, True)
