@@ -33,11 +33,10 @@ from pipelines.account import Account
 from pipelines.acquire.doctor import preflight
 from pipelines.acquire.fetch import Network
 from pipelines.exclusive import exclusive
-from pipelines.judging.thresholds import Thresholds
+from pipelines.judging.thresholds import Thresholds, thresholds_of
 from pipelines.publication.lock import lock_table
 from pipelines.publication.publish import CARD, REJECTED, is_published, publication_fingerprint, publish
 from pipelines.publication.report import REPORT, write_report
-from pipelines.publication.republish import thresholds_of
 from pipelines.recipes import chdtf_recipe
 from pipelines.status import videos_done
 

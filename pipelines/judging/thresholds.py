@@ -176,3 +176,12 @@ _RULES = (
     ("active_speaker", "not_the_speaker", "min_active_speaker", "", "score {}"),
     ("speaker_similarity", "other_speaker", "min_speaker_similarity", "", "similarity {}"),
 )
+
+
+def thresholds_of(description: Mapping[str, Any]) -> Thresholds:
+    """The thresholds of a published dataset; all off where it was published without."""
+    values = description.get("thresholds")
+    if values is None:
+        off: dict[str, Any] = {field.name: None for field in dataclasses.fields(Thresholds)}
+        values = {**off, "drop_duplicates": False}
+    return Thresholds.of(values)

@@ -11,7 +11,7 @@ from chdtf.errors import UserError
 from chdtf.tombstones import find
 from pipelines.account import Account
 from pipelines.exclusive import exclusive
-from pipelines.judging.thresholds import Thresholds
+from pipelines.judging.thresholds import Thresholds, thresholds_of
 from pipelines.publication.origin import read_origin
 from pipelines.publication.publish import is_published, publication_fingerprint, publish
 from pipelines.publication.report import REPORT, write_report
@@ -41,15 +41,6 @@ class Republication:
             for name, old, new in lines
         ]
         return "\n".join(table)
-
-
-def thresholds_of(description: Mapping[str, Any]) -> Thresholds:
-    """The thresholds of a published dataset; all off where it was published without."""
-    values = description.get("thresholds")
-    if values is None:
-        off: dict[str, Any] = {field.name: None for field in dataclasses.fields(Thresholds)}
-        values = {**off, "drop_duplicates": False}
-    return Thresholds.of(values)
 
 
 def republish(root: Path, changes: Mapping[str, Any], reset: bool = False) -> Republication:

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from chdtf.clip import read_description
 from chdtf.errors import UserError
 from chdtf.schema import FPS, SPLITS
+from pipelines.judging.thresholds import thresholds_of
 from pipelines.publication.report.scores import Histogram, histograms
-from pipelines.publication.republish import thresholds_of
 
 log = logging.getLogger(__name__)
 
