@@ -13,6 +13,10 @@ from chdtf.files import atomic_path
 from chdtf.schema import FPS, SAMPLE_RATE_HZ
 
 
+# FFmpeg's faster search: a third of the time, and as near to the sound at 16 kHz (44 dB)
+_AAC = {"b": "96000", "aac_coder": "fast"}
+
+
 def write_video(
     path: Path,
     images: Iterable[np.ndarray],
@@ -38,7 +42,7 @@ def write_video(
                 height, width = image.shape[:2]
                 video = _h264_stream(container, width, height * 2 // 3 if planar else height, fps, crf)
                 if waveform is not None:
-                    audio = container.add_stream("aac", rate=rate_hz, layout="mono", options={"b": "96000"})
+                    audio = container.add_stream("aac", rate=rate_hz, layout="mono", options=_AAC)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="yuv420p" if planar else "rgb24")
             container.mux(video.encode(frame))
             count += 1
@@ -69,7 +73,7 @@ def replace_audio(source: Path, target: Path, waveform: np.ndarray, rate_hz: int
     ):
         video_in = given.streams.video[0]
         video = container.add_stream_from_template(video_in)
-        audio = container.add_stream("aac", rate=rate_hz, layout="mono", options={"b": "96000"})
+        audio = container.add_stream("aac", rate=rate_hz, layout="mono", options=_AAC)
         for packet in given.demux(video_in):
             if packet.dts is not None:
                 packet.stream = video
