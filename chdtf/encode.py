@@ -12,7 +12,6 @@ import numpy as np
 from chdtf.files import atomic_path
 from chdtf.schema import FPS, SAMPLE_RATE_HZ
 
-
 # FFmpeg's faster search: a third of the time, and as near to the sound at 16 kHz (44 dB)
 _AAC = {"b": "96000", "aac_coder": "fast"}
 
