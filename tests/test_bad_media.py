@@ -135,7 +135,7 @@ def built(sources: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 REFUSED = {
     "no_bytes": "empty",
     "text": "unreadable",
-    "half": "too_short",  # the index comes first: half of it can be read, 0.8 s
+    "half": "unreadable",  # the index comes first, so that half of it could be read
     "no_index": "unreadable",
     "sound_much_shorter": "audio_short",
     "one_frame": "too_short",

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from chdtf import media
+from chdtf.colour import STANDARD
 from chdtf.errors import Reject
+from chdtf.region import Footage, read_footage
 from chdtf.schema import FPS, FRAME_SIZE_PX, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from chdtf.shards import Workspace
+from pipelines.stages import resample as resample_stage
 from pipelines.stages.resample import Stage
 
 WIDTH, HEIGHT = 320, 180
@@ -95,3 +98,46 @@ def test_an_interval_past_the_picture_is_rejected(tmp_path: Path) -> None:
     row = {**source(tmp_path, seconds=1.5, sound_s=4.0), "clip_end_s": 4.0}
     with pytest.raises(Reject, match=r"too_short: 1[234] frames"):
         resample(tmp_path, row)
+
+
+def test_frames_left_in_memory_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clip is the same with the frames that `cut` left, without, and with another clip's; only the time differs."""
+    row = {**source(tmp_path), "roi": [0.0, 0.05, 0.6, 0.9]}
+    times = row["clip_start_s"], row["clip_end_s"]
+    left = read_footage(tmp_path / "a.mp4", *times, row["roi"])
+    other = read_footage(tmp_path / "a.mp4", 0.0, 1.0, row["roi"])
+    made = {}
+    for name, scratch in (("left", (row["clip_id"], left)), ("gone", None), ("other", ("b_000", other))):
+        workspace = Workspace(tmp_path, "resample", "0123456789", {} if scratch is None else {"footage": scratch})
+        with monkeypatch.context() as patch:
+            if name == "left":
+                patch.setattr(resample_stage, "read_footage", None)  # nothing is decoded again
+            (out,) = Stage().apply(row, None, workspace)
+        made[name] = (tmp_path / out["video"]).read_bytes(), out["mean_luma"], out["num_frames"]
+    assert made["left"] == made["gone"] == made["other"]
+
+
+@pytest.mark.parametrize(
+    ("roi", "box", "asked"),
+    [
+        (None, (0.2, 0.2, 0.5, 0.6), (0.2, 0.2, 0.5, 0.6)),
+        ((0.1, 0.1, 0.9, 0.9), (0.2, 0.2, 0.5, 0.6), (0.1, 0.1, 0.9, 0.9)),
+        ((0.3, 0.1, 0.9, 0.9), (0.2, 0.2, 0.5, 0.6), (0.2, 0.2, 0.5, 0.6)),  # the box leaves the region
+        ((0.0, 0.0, 1.0, 1.0), (0.2, 0.2, 0.3, 0.4), (0.2, 0.2, 0.3, 0.4)),  # kept at a half: 80 px of 160
+    ],
+)
+def test_the_box_is_the_region_where_the_kept_one_does_not_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, roi: Any, box: Any, asked: Any
+) -> None:
+    frame = tuple(np.zeros(shape, np.uint8) for shape in ((400, 800), (200, 400), (200, 400)))
+    seen = []
+
+    def read(path: Path, start_s: float, end_s: float, region: Any) -> Footage:
+        seen.append(tuple(region))
+        whole = tuple(region) == (0.0, 0.0, 1.0, 1.0)
+        return Footage([frame], (1600, 800), (0, 0, 1600, 800) if whole else (0, 0, 800, 400), STANDARD)
+
+    monkeypatch.setattr(resample_stage, "read_footage", read)
+    row = {"source": "a.mp4", "clip_id": "a", "clip_start_s": 0.0, "clip_end_s": 1.0, "roi": roi, "box": box}
+    resample_stage.footage_of(row, Workspace(tmp_path, "resample", "0" * 8))
+    assert seen[-1] == asked
