@@ -106,12 +106,13 @@ def is_complete(stage: Stage, source: Path, target: Path, blocks: Blocks | None 
     return not (blocks or blocked) or blocked == _blocked(source, blocks)
 
 
-def _blocked(source: Path, blocks: Blocks | None) -> list[int]:
-    """Numbers of the source's rows that a tombstone stands for."""
+def _blocked(source: Path, blocks: Blocks | None) -> list[list[Any]]:
+    """Numbers of the source's rows that a tombstone stands for, each with its words."""
     if blocks is None:
         return []
     names = [field.name for field in pq.read_schema(source) if not pa.types.is_nested(field.type)]
-    return [number for number, row in enumerate(iter_rows(source, names)) if blocks(row) and not has_ended(row)]
+    rows = enumerate(iter_rows(source, names))
+    return [[number, words] for number, row in rows if (words := blocks(row)) and not has_ended(row)]
 
 
 def chain_is_complete(chain: Chain) -> bool:
@@ -217,8 +218,8 @@ class _Run:
             row = load()
             words = None if has_ended(row) else self.blocks(row)
             if words is not None:
-                step.aliases[row_id] = _key(row_id, words)
-        key = step.aliases.get(row_id, row_id)
+                step.aliases[row_id] = _key(row_id, words), words
+        key = step.key(row_id)
         made = step.known(key)
         if made is None:
             self._make(number, key, load(), words)
@@ -232,7 +233,7 @@ class _Run:
         tables: list[pa.Table] = []
         hashes: list[str] = []
         is_error = False
-        rows = self._applied(step, row, words)
+        rows = self._applied(step, key, row, words)
         while (out := self._next(step, row, rows)) is not None:
             is_error |= bool(out.get("error")) and not row.get("error")
             tables.append(table_from_rows([out], step.schema))
@@ -243,12 +244,12 @@ class _Run:
             raise ValueError(f"stage {step.stage.name} made nothing of {row['clip_id']}: a row never disappears")
         step.add(key, tables, hashes, is_error)
 
-    def _applied(self, step: StepLog, row: Row, words: str | None) -> Iterator[Row]:
+    def _applied(self, step: StepLog, key: str, row: Row, words: str | None) -> Iterator[Row]:
         if words is not None:
             return iter([{**row, "reject": words}])
         if (given_up := self.watch.given_up(step.stage.name, row["clip_id"])) and not has_ended(row):
             return iter([{**row, "error": given_up}])
-        return applied(step.stage, row, step.model, step.workspace)
+        return applied(step.stage, row, step.model, dataclasses.replace(step.workspace, row=key))
 
     def _next(self, step: StepLog, row: Row, rows: Iterator[Row]) -> Row | None:
         self.watch.begin(step.stage.name, row["clip_id"], timeout_s(step.stage))

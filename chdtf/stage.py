@@ -24,7 +24,11 @@ RUNNING = Path("work", "running")  # what only a run under way needs
 
 @dataclasses.dataclass(frozen=True)
 class Workspace:
-    """Where a stage may write: media files named by clip and fingerprint, below the dataset's root."""
+    """Where a stage may write, below the dataset's root: files named by the clip and by what determines their content.
+
+    That is the stage's configuration (`fingerprint`) and the row that it is given (`row`, a hash). So a run that is
+    stopped after a setting or the manifest was changed leaves the files alone that rows of earlier runs name.
+    """
 
     root: Path
     stage: str
@@ -32,12 +36,21 @@ class Workspace:
     # what an earlier stage of the same chain left in memory for a later one, such as decoded frames; never relied on:
     # a stage that does not find it works it out again, to the same result
     scratch: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    row: str = ""
 
     def file(self, name: str, suffix: str) -> Path:
-        """Path for a file that belongs to the clip or video `name`; its folder exists."""
+        """Path for a file that is made of the row under way, which the clip or video `name` owns; its folder exists."""
+        both = hashlib.sha256(f"{self.fingerprint} {self.row}".encode()).hexdigest() if self.row else self.fingerprint
+        return self._path(f"{name}.{both[:8]}{suffix}")
+
+    def shared_file(self, name: str, suffix: str) -> Path:
+        """Path for a file that several rows may use, and whose content `name` determines; its folder exists."""
+        return self._path(f"{name}.{self.fingerprint[:8]}{suffix}")
+
+    def _path(self, name: str) -> Path:
         folder = self.root / "work" / "media" / self.stage
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{name}.{self.fingerprint[:8]}{suffix}"
+        return folder / name
 
     @contextlib.contextmanager
     def held(self, name: str) -> Iterator[None]:
@@ -102,7 +115,7 @@ def stage_fingerprint(stage: Stage, parent_content: str) -> str:
 
 
 def config_fingerprint(stage: Stage) -> str:
-    """Hash of a stage's configuration alone; names media files, so that rows do not depend on their neighbours."""
+    """Hash of a stage's configuration alone."""
     return stage_fingerprint(stage, "")
 
 

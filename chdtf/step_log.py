@@ -37,7 +37,8 @@ class StepLog:
         self.stage, self.model, self.schema, self.workspace = stage, model, schema, workspace
         self.source, self.target = step
         self.config = workspace.fingerprint
-        self.aliases: dict[str, str] = {}  # hash of a row that a tombstone stands for -> what it is filed under
+        # hash of a row that a tombstone stands for -> what it is filed under, and the tombstone's words
+        self.aliases: dict[str, tuple[str, str]] = {}
         self.worked_on = 0
         self.seconds = 0.0
         self._old: ShardRows | None = None
@@ -52,6 +53,10 @@ class StepLog:
                 if not is_error:
                     self._old_rows[key] = number, tuple(hashes[number : number + count])
                 number += count
+
+    def key(self, row_id: str) -> str:
+        """What the outcome of a row, known by its hash, is filed under."""
+        return self.aliases[row_id][0] if row_id in self.aliases else row_id
 
     def known(self, key: str) -> tuple[str, ...] | None:
         """Hashes of the rows that the row of this key became, when that is known and stands."""
@@ -87,7 +92,7 @@ class StepLog:
         Returns what was done, and the hashes of the target's rows.
         """
         started = time.monotonic()
-        keys = [self.aliases.get(row, row) for row in given]
+        keys = [self.key(row) for row in given]
         made = [self.known(key) or () for key in keys]
         rows = [row for some in made for row in some]
         failed = {key for key, entry in self._journal.entries.items() if entry.is_error}
@@ -97,7 +102,7 @@ class StepLog:
             "config": self.config,
             "rows": json.dumps(rows),
             "inputs": json.dumps([[key, len(some), key in failed] for key, some in zip(keys, made, strict=True)]),
-            "blocked": json.dumps([number for number, row in enumerate(given) if row in self.aliases]),
+            "blocked": json.dumps([[n, self.aliases[row][1]] for n, row in enumerate(given) if row in self.aliases]),
         }
         is_kept = all(self._made.get(name) == value for name, value in metadata.items()) and not failed
         if not is_kept:

@@ -123,12 +123,14 @@ class Stage:
             source = source.resolve(strict=True)
             if not source.is_file():
                 raise Reject("unreadable", f"{row['url']}: not a regular file")
+            if not source.stat().st_size:  # also what the kernel makes up as it is read, without end
+                raise Reject("empty", "the file has 0 bytes")
             source.open("rb").close()  # a link to a file that may not be read could still be made
             _link_or_copy(source, target)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself, until Python 3.13
             if is_disk_full(error):
                 raise
-            why = f"{row['url']}: cannot be read ({error.strerror}); mend that and run again"
+            why = f"{row['url']}: cannot be read ({getattr(error, 'strerror', None) or error}); mend that and run again"
             raise Transient(f"local_unreadable: {why}") from error
         return target
 
@@ -138,8 +140,8 @@ class Stage:
             return self._shared(row, name, ffmpeg, workspace)
 
     def _shared(self, row: Row, name: str, ffmpeg: str, workspace: Workspace) -> dict[str, Any]:
-        partial = workspace.file(name, ".partial")
-        note = workspace.file(name, ".site.json")
+        partial = workspace.shared_file(name, ".partial")
+        note = workspace.shared_file(name, ".site.json")
         kept = [path for path in partial.parent.glob(f"{partial.stem}.*") if path.is_file() and path != note]
         is_fresh = not kept and not partial.exists()
         try:
@@ -157,7 +159,7 @@ class Stage:
         return self._described(row, path, workspace, site)
 
     def _download(self, row: Row, name: str, ffmpeg: str, workspace: Workspace) -> tuple[Path, Site]:
-        partial = workspace.file(name, ".partial")
+        partial = workspace.shared_file(name, ".partial")
         limits = Limits(
             self.max_height, self.max_bytes, self.max_duration_s, self.silence_s, self.deadline_s, self.retries
         )
@@ -174,8 +176,8 @@ class Stage:
         except Reject:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        write_site(workspace.file(name, ".site.json"), done.site)  # first: a file without it counts as not there
-        target = done.path.replace(workspace.file(name, _suffix(done.path)))
+        write_site(workspace.shared_file(name, ".site.json"), done.site)  # first: a file without it counts as not there
+        target = done.path.replace(workspace.shared_file(name, _suffix(done.path)))
         shutil.rmtree(partial, ignore_errors=True)
         return target, done.site
 

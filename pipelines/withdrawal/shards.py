@@ -53,16 +53,16 @@ def _tables(shard: ShardRows, numbers: list[int]) -> Iterator[pa.Table]:
 def _renumber(metadata: dict[str, str], kept: set[int]) -> None:
     """Make the hashes of rows and inputs those of the rows that stay."""
     rows = json.loads(metadata["rows"])
-    blocked = set(json.loads(metadata.get("blocked", "[]")))
+    blocked = dict(json.loads(metadata.get("blocked", "[]")))
     inputs: list[Any] = []
-    still_blocked: list[int] = []
+    still_blocked: list[list[Any]] = []
     first = 0
     for number, (key, size, is_error) in enumerate(json.loads(metadata["inputs"])):
         stays = sum(place in kept for place in range(first, first + size))
         first += size
         if stays == size:  # all rows of an input are of one video
             if number in blocked:
-                still_blocked.append(len(inputs))
+                still_blocked.append([len(inputs), blocked[number]])
             inputs.append([key, size, is_error])
     left = [row for place, row in enumerate(rows) if place in kept]
     metadata |= {

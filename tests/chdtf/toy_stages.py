@@ -119,6 +119,32 @@ class Use(Add):
         return [{**row, "found": "memory" if workspace.scratch.get("frames") == row["clip_id"] else "disk"}]
 
 
+@dataclasses.dataclass(frozen=True)
+class Value(Add):
+    """The value is the manifest's beginning in whole seconds, and `amount`; 7 is refused."""
+
+    name: ClassVar[str] = "value"
+
+    def result(self, row: Row) -> list[Row]:
+        if row["start_s"] == 7:
+            raise Reject("seven", "as the manifest has it")
+        return super().result({**row, "value": int(row["start_s"])})
+
+
+@dataclasses.dataclass(frozen=True)
+class Film(Add):
+    """Writes a file for the clip, which tells its value."""
+
+    name: ClassVar[str] = "film"
+    adds: ClassVar[pa.Schema] = pa.schema([("video", pa.string())])
+
+    def apply(self, row: Row, model: str, workspace: Workspace) -> list[Row]:
+        (kept,) = self.result(row)
+        path = workspace.file(row["clip_id"], ".txt")
+        path.write_text(f"{kept['value']} {row['part']} {row['language']}")
+        return [{**row, "video": workspace.relative(path)}]
+
+
 def _note(folder: str, words: str) -> None:
     with (Path(folder) / "order.log").open("a") as log:
         log.write(f"{words}\n")

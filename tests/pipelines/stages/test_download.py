@@ -536,7 +536,7 @@ def test_a_full_disk_surfaces(tmp_path: Path, video: Path, server: Any):
     stage = Stage(**PATIENCE, allow_local=True)
     url = server.add("/talk.mp4", video.read_bytes())
     workspace = space(tmp_path, stage)
-    partial = workspace.file(source_name(row(url)), ".partial")
+    partial = workspace.shared_file(source_name(row(url)), ".partial")
     partial.mkdir()
     (partial / "media.mp4.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as caught:
