@@ -79,3 +79,29 @@ def rows_from_table(table: pa.Table) -> list[Row]:
     """Rows of a table; numeric list columns become read-only NumPy arrays of shape (K,), (T,) or (T, K)."""
     columns = {name: _values(table.column(name)) for name in table.column_names}
     return [{name: columns[name][i] for name in columns} for i in range(table.num_rows)]
+
+
+def parquet_leaves(path: str, kind: pa.DataType) -> list[tuple[str, pa.DataType]]:
+    """Names that Parquet gives to a column's values, with their types."""
+    if pa.types.is_struct(kind):
+        return [leaf for field in kind for leaf in parquet_leaves(f"{path}.{field.name}", field.type)]
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return parquet_leaves(f"{path}.list.element", kind.value_type)
+    return [(path, kind)]
+
+
+def parquet_layout(schema: pa.Schema) -> dict[str, Any]:
+    """How columns are laid out in Parquet: arrays of floats by byte planes, the rest with a dictionary.
+
+    A dictionary of floats is never used in the end, and looking for it costs more than all else: 180 ms against 12 for
+    the landmarks of 30 s.
+    """
+    encoding: dict[str, str] = {}
+    dictionary: list[str] = []
+    for field in schema:
+        for leaf, kind in parquet_leaves(field.name, field.type):
+            if pa.types.is_nested(field.type) and pa.types.is_floating(kind):
+                encoding[leaf] = "BYTE_STREAM_SPLIT"
+            else:
+                dictionary.append(leaf)
+    return {"column_encoding": encoding, "use_dictionary": dictionary or False}

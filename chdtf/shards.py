@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chdtf.columns import Row, rows_from_table, table_from_rows
+from chdtf.columns import Row, parquet_layout, rows_from_table, table_from_rows
 from chdtf.errors import DiskFullError, UserError, is_disk_full
 from chdtf.files import atomic_path
 from chdtf.schema import SCHEMA_VERSION, check_version
@@ -88,7 +88,9 @@ def write_tables(tables: Iterable[pa.Table], schema: pa.Schema, path: Path, meta
     try:
         with (
             atomic_path(path) as temporary,
-            pq.ParquetWriter(temporary, tagged, compression="zstd", write_page_checksum=True) as writer,
+            pq.ParquetWriter(
+                temporary, tagged, compression="zstd", write_page_checksum=True, **parquet_layout(schema)
+            ) as writer,
         ):
             for group in _grouped(tables):
                 writer.write_table(group.replace_schema_metadata(tagged.metadata), row_group_size=group.num_rows)

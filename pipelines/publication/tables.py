@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chdtf.clip import CONFIGS
-from chdtf.columns import Row, table_from_rows
+from chdtf.columns import Row, parquet_layout, parquet_leaves, table_from_rows
 from chdtf.schema import (
     COEFFS,
     FPS,
@@ -96,28 +96,16 @@ def schemas(schema: pa.Schema) -> dict[str, pa.Schema]:
     }
 
 
-def _leaves(path: str, kind: pa.DataType) -> list[tuple[str, pa.DataType]]:
-    """Names that Parquet gives to a column's values, with their types."""
-    if pa.types.is_struct(kind):
-        return [leaf for field in kind for leaf in _leaves(f"{path}.{field.name}", field.type)]
-    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
-        return _leaves(f"{path}.list.element", kind.value_type)
-    return [(path, kind)]
-
-
 def _column_options(schema: pa.Schema) -> dict[str, Any]:
     """How each column is laid out: media as is, float arrays by byte planes (a third smaller), text packed."""
-    compression, encoding, dictionary = {}, {}, []
+    compression, media = {}, {}
     for field in schema:
-        for leaf, kind in _leaves(field.name, field.type):
+        for leaf, _ in parquet_leaves(field.name, field.type):
             compression[leaf] = "none" if field.type == BLOB else "zstd"
             if field.type == BLOB:
-                encoding[leaf] = "PLAIN"
-            elif pa.types.is_nested(field.type) and pa.types.is_float32(kind):
-                encoding[leaf] = "BYTE_STREAM_SPLIT"
-            else:
-                dictionary.append(leaf)
-    return {"compression": compression, "column_encoding": encoding, "use_dictionary": dictionary}
+                media[leaf] = "PLAIN"
+    layout = parquet_layout(pa.schema([field for field in schema if field.type != BLOB]))
+    return {**layout, "compression": compression, "column_encoding": {**layout["column_encoding"], **media}}
 
 
 class _Hashed:
