@@ -129,7 +129,7 @@ class _Pool:
         """(True, reports), or (False, exit status) of a worker that died, which is replaced. Raises what it raised."""
         try:
             result, error = worker.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError: it died while it was answering
             worker.process.join()
             status = worker.process.exitcode
             worker.end()

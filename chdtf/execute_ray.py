@@ -52,6 +52,12 @@ def _connected(address: str | None, workers: int | None) -> Any:
     return ray
 
 
+def _deaths(ray: Any) -> tuple[type[Exception], ...]:
+    """What Ray raises when a task's process or node is gone, also when Ray itself ended it for want of memory."""
+    said = ray.exceptions
+    return said.WorkerCrashedError, said.NodeDiedError, said.OutOfMemoryError, said.ObjectLostError
+
+
 def _results(ray: Any, chains: Sequence[Chain]) -> Iterator[tuple[Chain, list[ShardReport] | None]]:
     """Yield each chain with its reports, or with None when it was given up."""
     # max_calls=0: the worker stays, and with it the models that it has loaded
@@ -71,7 +77,7 @@ def _results(ray: Any, chains: Sequence[Chain]) -> Iterator[tuple[Chain, list[Sh
                 yield chain, ray.get(reference)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause if isinstance(error.cause, Exception) else error from error
-            except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
+            except _deaths(ray) as error:
                 if deaths.is_another_try(chain, type(error).__name__):
                     todo.append(chain)
                 else:

@@ -7,19 +7,23 @@ after the last whole one. Once a shard is complete its journal is gone.
 import dataclasses
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from chdtf.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """What one row became: where its rows lie, their hashes, and whether it ended in an error of the step."""
+    """What one row became: where its rows lie and their checksum, their hashes, and whether it is an error."""
 
     offset: int
     size: int
+    crc32: int
     rows: tuple[str, ...]
     is_error: bool
 
@@ -55,18 +59,21 @@ class Journal:
         batches = table.combine_chunks().to_batches()
         assert len(batches) == 1, "a row becomes at least one row"
         payload = batches[0].serialize()
-        header = {"key": key, "rows": list(rows), "error": is_error, "size": payload.size}
+        crc32 = zlib.crc32(payload)
+        header = {"key": key, "rows": list(rows), "error": is_error, "size": payload.size, "crc32": crc32}
         line = json.dumps(header).encode() + b"\n"
         start = self._file.seek(0, os.SEEK_END)
         self._file.write(line)
         self._file.write(payload)
-        self.entries[key] = Entry(start + len(line), payload.size, tuple(rows), is_error)
+        self.entries[key] = Entry(start + len(line), payload.size, crc32, tuple(rows), is_error)
 
     def table(self, key: str) -> pa.Table:
-        """The rows that the row of hash `key` became."""
+        """The rows that the row of hash `key` became. Raises `UserError` when they are not what was written."""
         entry = self.entries[key]
         self._file.seek(entry.offset)
         payload = pa.py_buffer(_read_exactly(self._file, entry.size))
+        if zlib.crc32(payload) != entry.crc32:
+            raise UserError(f"{self.path}: corrupt journal; rm {self.path} and run the same command again")
         return pa.Table.from_batches([pa.ipc.read_record_batch(payload, self.schema)])
 
     def close(self) -> None:
@@ -93,17 +100,20 @@ def _read_header(stream: BinaryIO, end: int) -> tuple[str, Entry] | None:
         return None
     try:
         header: dict[str, Any] = json.loads(line)
-    except ValueError:
+        entry = Entry(stream.tell(), header["size"], header["crc32"], tuple(header["rows"]), header["error"])
+        return (header["key"], entry) if 0 < entry.size <= end - entry.offset else None
+    except (ValueError, KeyError, TypeError):  # not what `append` wrote: a disk that lost power
         return None
-    entry = Entry(stream.tell(), header["size"], tuple(header["rows"]), header["error"])
-    return (header["key"], entry) if entry.offset + entry.size <= end else None
 
 
 def count_entries(path: Path) -> int:
-    """Number of whole entries in a journal, without reading their rows; somebody may be writing to it."""
+    """Number of whole entries in a journal, without reading their rows; somebody may be writing to it.
+
+    Raises `FileNotFoundError` when it has just been removed: its shard is complete.
+    """
     count = 0
-    end = path.stat().st_size
     with path.open("rb") as stream:
+        end = os.fstat(stream.fileno()).st_size
         while (found := _read_header(stream, end)) is not None:
             count += 1
             stream.seek(found[1].offset + found[1].size)

@@ -27,6 +27,7 @@ LOCKED = pa.schema([("roi", pa.list_(pa.float64())), ("is_exact", pa.bool_())])
 INPUT = extended_schema(pa.schema([*MANIFEST, *LOCKED]), OUTCOME)  # of the shards that the first stage reads
 _TABLE = INPUT.append(pa.field("shard", pa.int32(), nullable=False))
 
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 _VIDEOS = 4  # in a shard, as long as there are no more shards than
 _SHARDS = 4096
 _MOST_VIDEOS = 256
@@ -107,21 +108,28 @@ def _read(root: Path) -> tuple[pa.Table, list[PlannedShard]] | None:
     path = root / PLAN
     if not path.is_file():
         return None
+    planned = read_planned(root)
     try:
-        table = pq.read_table(path, columns=["video_id", "shard"])
-    except pa.ArrowException as error:
-        raise UserError(f"{path}: not a readable plan; rm {path} and run the same command again") from error
-    return table, read_planned(root)
+        return pq.read_table(path, columns=["video_id", "shard"]), planned
+    except _UNREADABLE as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> UserError:
+    return UserError(f"{path}: not a readable plan; rm {path} and run the same command again")
 
 
 def read_planned(root: Path) -> list[PlannedShard]:
-    """The shards of the plan below `root`. Raises `UserError` when there is none, or one of another version."""
+    """The shards of the plan below `root`. Raises `UserError` when there is none that can be read by this version."""
     path = root / PLAN
     if not path.is_file():
         raise UserError(f"{root}: no build has begun there; build one with: make chdtf OUT={root}")
-    metadata = pq.read_schema(path).metadata or {}
-    check_version(metadata.get(b"schema_version", b"unknown").decode(), path, f"rm -r {root / 'work'}")
-    return [PlannedShard(**shard) for shard in json.loads(metadata[b"shards"])]
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        check_version(metadata.get(b"schema_version", b"unknown").decode(), path, f"rm -r {root / 'work'}")
+        return [PlannedShard(**shard) for shard in json.loads(metadata[b"shards"])]
+    except _UNREADABLE as error:
+        raise _unreadable(path) from error
 
 
 def _group(root: Path, index: int) -> pa.Table:

@@ -2,10 +2,13 @@
 
 import contextlib
 import fcntl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from chdtf.errors import UserError
+
+_TRIES = 10  # 50 ms apart: `disentbench status` holds the folder for a moment, to see whether somebody does
 
 
 @contextlib.contextmanager
@@ -16,8 +19,13 @@ def exclusive(root: Path) -> Iterator[None]:
     """
     (root / "work").mkdir(parents=True, exist_ok=True)
     with (root / "work" / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{root}: another build is at work in it; wait for it or give another folder") from error
+        for left in reversed(range(_TRIES)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if not left:
+                    said = f"{root}: another build is at work in it; wait for it or give another folder"
+                    raise UserError(said) from error
+            time.sleep(0.05)
         yield

@@ -1,6 +1,7 @@
 """What a build has done, is doing and has yet to do, read from its files while it runs or after it stopped."""
 
 import collections
+import contextlib
 import dataclasses
 import datetime
 import fcntl
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from chdtf.journal import count_entries
 from chdtf.plan import PlannedShard, read_planned
-from chdtf.shards import read_shard
+from chdtf.shards import read_shard, shard_metadata
 from chdtf.stage import RUNNING
 from chdtf.watch import Item, read_marker
 from pipelines.account import reason_of
@@ -89,13 +90,23 @@ def _rows_done(step: Path, shards: Sequence[PlannedShard]) -> tuple[int, int]:
     for shard in shards:
         name = f"shard-{shard.index:05d}"
         target = step / f"{name}.parquet"
-        journals = list(step.glob(f"{name}.*.journal"))
-        if journals:  # being made, or made again
-            rows += max(map(count_entries, journals))
+        entries = _entries(step, name)
+        if entries is not None:  # being made, or made again
+            rows += entries
         elif target.exists():
+            shard_metadata(target)  # says what is wrong with it, if anything is
             rows += pq.read_metadata(target).num_rows
             complete += 1
     return rows, complete
+
+
+def _entries(step: Path, name: str) -> int | None:
+    """Entries of a shard's journal, None when there is none; it may go at any moment, since its shard is complete."""
+    counts = []
+    for journal in step.glob(f"{name}.*.journal"):
+        with contextlib.suppress(FileNotFoundError):
+            counts.append(count_entries(journal))
+    return max(counts, default=None)
 
 
 def videos_done(root: Path, shards: Sequence[PlannedShard]) -> int:
@@ -106,9 +117,9 @@ def videos_done(root: Path, shards: Sequence[PlannedShard]) -> int:
     done = 0
     for shard in shards:
         name = f"shard-{shard.index:05d}"
-        journals = list(steps[0].glob(f"{name}.*.journal"))
-        if journals:
-            done += min(shard.num_videos, max(map(count_entries, journals)))
+        entries = _entries(steps[0], name)
+        if entries is not None:
+            done += min(shard.num_videos, entries)
         elif (steps[-1] / f"{name}.parquet").exists():
             done += shard.num_videos
     return done

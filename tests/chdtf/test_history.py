@@ -53,7 +53,7 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A build of a state, and what goes wrong in it: kind of trouble, stage, clip; share of each journal that is kept."""
+    """A build of a state, and what goes wrong in it: kind of trouble, stage, clip; share of journals that is kept."""
 
     state: State
     trouble: tuple[str, int, str]

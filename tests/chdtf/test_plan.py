@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chdtf.errors import UserError
 from chdtf.manifest import ManifestRow, manifest_table
-from chdtf.plan import make_plan, planned_rows, read_planned, videos_per_shard
+from chdtf.plan import PLAN, make_plan, planned_rows, read_planned, videos_per_shard
 
 
 def manifest(names: list[str]) -> pa.Table:
@@ -62,3 +62,13 @@ def test_shards_grow_before_they_become_too_many() -> None:
 def test_a_folder_without_a_plan_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no build has begun there; build one with: make chdtf OUT="):
         read_planned(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_broken_plan_is_named_with_the_remedy(tmp_path: Path, share: float) -> None:
+    make_plan(tmp_path, manifest(["a", "b"]))
+    path = tmp_path / PLAN
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    for read in (lambda: read_planned(tmp_path), lambda: make_plan(tmp_path, manifest(["a", "b"]))):
+        with pytest.raises(UserError, match=f"^{path}: not a readable plan; rm {path} and run the same command again$"):
+            read()

@@ -289,6 +289,62 @@ def test_a_torn_journal_is_continued_to_the_same_bytes(toys: Any, tmp_path: Path
     assert not list(torn.rglob("*.journal"))
 
 
+def stopped(toys: Any, root: Path) -> tuple[Chain, Path]:
+    """A chain of one stage that was stopped after two of three rows, and its journal."""
+    chain = make_chain(toys, root, [toys.Add(folder=str(root))])
+    trouble(root, "add-c", "stop")
+    with pytest.raises(KeyboardInterrupt):
+        run_chain(chain)
+    (root / "add-c").unlink()
+    calls(root)
+    (journal,) = root.rglob("*.journal")
+    return chain, journal
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\0" * 4096, b"5\n", b"{}\n", b"\xff\xfe\n", b'{"key": 1, "size": -3}\n', b"null\n"]
+)
+@pytest.mark.parametrize("keep", [True, False])
+def test_garbage_in_a_journal_costs_what_follows_it(toys: Any, tmp_path: Path, garbage: bytes, keep: bool) -> None:
+    """As a disk may leave it that lost power."""
+    chain, journal = stopped(toys, tmp_path)
+    journal.write_bytes((journal.read_bytes() if keep else b"") + garbage)
+    assert count_entries(journal) == (2 if keep else 0)
+    run_chain(chain)
+    assert calls(tmp_path) == {"add": ["c"] if keep else list(NAMES)}
+    assert read_shard(chain.result).column("value").to_pylist() == [2, 2, 2]
+
+
+def test_a_flipped_byte_of_a_journal_s_rows_is_never_taken_for_data(toys: Any, tmp_path: Path) -> None:
+    chain, journal = stopped(toys, tmp_path)
+    whole = journal.read_bytes()
+    first = whole.index(b"\n") + 1
+    found = 0
+    for place in range(first, whole.index(b'{"key"', first), 7):
+        journal.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            run_chain(chain)
+        except UserError as error:
+            found += 1
+            assert str(error) == f"{journal}: corrupt journal; rm {journal} and run the same command again"  # noqa: PT017
+        else:
+            assert read_shard(chain.result).column("value").to_pylist() == [2, 2, 2]
+            chain.result.unlink()
+    assert found
+
+
+def test_many_shards_leave_no_file_open(toys: Any, tmp_path: Path) -> None:
+    stages = [toys.Add(folder=str(tmp_path)), toys.Split(folder=str(tmp_path)), toys.Again(folder=str(tmp_path))]
+    opened = []
+    for index in range(12):
+        chain = dataclasses.replace(make_chain(toys, tmp_path, stages), index=index)
+        write_shard(toys.input_table(NAMES), chain.path(0), "by hand")
+        run_chain(chain)
+        run_chain(dataclasses.replace(chain, stages=(toys.Add(folder=str(tmp_path), amount=2), *stages[1:])))
+        opened.append(len(list(Path("/proc/self/fd").iterdir())))
+    assert len(set(opened[1:])) == 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Blocking:
     """Tombstones for some clip ids."""

@@ -5,6 +5,7 @@ import importlib
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,17 @@ def test_two_builds_do_not_share_a_folder(toys: Any, tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another build is at work"):
             toy_build(toys, tmp_path, "a")
+
+
+def test_a_look_at_the_status_does_not_stop_a_build(toys: Any, tmp_path: Path) -> None:
+    """It holds the folder for a moment, to see whether somebody does."""
+    (tmp_path / "out" / "work").mkdir(parents=True)
+    with (tmp_path / "out" / "work" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        release = threading.Timer(0.15, fcntl.flock, (lock, fcntl.LOCK_UN))
+        release.start()
+        assert toy_build(toys, tmp_path, "a").rejected == 1
+        release.join()
 
 
 def expected(summary: BuildSummary, out: Path) -> dict[str, str]:

@@ -78,3 +78,23 @@ def test_a_build_tells_how_far_it_is(toys: Any, tmp_path: Path, capsys: pytest.C
     assert (whole.outcome, whole.videos_done, whole.rejects, whole.failures) == ("done", 7, {"ugly": 7}, {})
     assert not list(out.rglob("*.journal"))
     assert not (out / "work/running").exists()
+
+
+def test_a_journal_that_goes_while_it_is_counted_is_a_shard_that_is_complete(
+    toys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_manifest([ManifestRow("v", "https://videos.example/v", speaker_id="s", split="train")], tmp_path / "toys.csv")
+    (tmp_path / "add-v").write_text("reject")
+    stages = (toys.Add(folder=str(tmp_path)),)
+    build(tmp_path / "toys.csv", tmp_path / "out", workers=0, stages=stages)
+    journal = tmp_path / "out/work/01_add/shard-00000.12345678.journal"
+    journal.touch()
+
+    def gone(path: Path) -> int:
+        assert path == journal
+        path.unlink()
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("pipelines.status.count_entries", gone)
+    monkeypatch.setattr("pipelines.status._is_held", lambda _: journal.touch() or True)
+    assert [stage.rows for stage in status(tmp_path / "out").stages] == [1]
