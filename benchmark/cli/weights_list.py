@@ -7,13 +7,15 @@ from benchmark.cli._console import say
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """List the external model files that metrics may need. Their hashes are verified."""
+    """List the external model files that metrics and the builder may need. Their hashes are verified."""
 
     def run(self) -> int:
         """Print two lines a file."""
         from chdtf.weights import status
 
-        for found in status():
-            say(f"{found.weights.name:<12} {found.state:<9} {found.weights.purpose}")
-            say(f"{'':<12} {found.path}  ({found.weights.licence})")
+        files = status()
+        width = max(len(found.weights.name) for found in files)
+        for found in files:
+            say(f"{found.weights.name:<{width}} {found.state:<9} {found.weights.purpose}")
+            say(f"{'':<{width}} {found.path}  ({found.weights.licence})")
         return 0
