@@ -46,7 +46,7 @@ class Command:
     recipe: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A recipe (manifests/chdtf.toml) whose settings and thresholds are used; its list comes from discover."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="STAGE.FIELD=VALUE")] = ()
-    """A setting of a stage, such as cut.max_clip_s=20; again for more. docs/dataset.md lists them."""
+    """A setting of a stage, such as cut.max_clip_s=20; again for more. a dataset's card lists them all."""
     tombstones: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE")] = ()
     """A list of withdrawn sources, beside manifests/tombstones.csv and the dataset's own; again for more."""
 
@@ -58,7 +58,6 @@ class Command:
         from pipelines.sources.recipe_file import read_recipe
 
         out = self.out or (Path("data") / self.manifest.stem if self.manifest else SAMPLE)
-        manifest = self.manifest or draw(out, self.workers)
         allow_local = self.allow_local or not self.manifest
         network = Network(
             allow_local=allow_local,
@@ -70,10 +69,18 @@ class Command:
         )
         recipe = read_recipe(self.recipe) if self.recipe else None
         settings = (*(recipe.settings if recipe else ()), *self.set)
-        stages = configured(chdtf_recipe(manifest.absolute().parent, allow_local, network), settings)
+        folder = (self.manifest.parent if self.manifest else out).absolute()
+        stages = configured(chdtf_recipe(folder, allow_local, network), settings)
         engine = Engine("ray" if self.ray_address else self.engine, max(1, self.workers), self.ray_address)
         failed = build(
-            manifest, out, allow_local, stages=stages, engine=engine, tombstones=self.tombstones, network=network
+            self.manifest or draw(out, self.workers),
+            out,
+            allow_local,
+            stages=stages,
+            engine=engine,
+            thresholds=recipe.thresholds if recipe else None,
+            tombstones=self.tombstones,
+            network=network,
         )
         if not self.manifest:
             say("This is the bundled synthetic sample. For real videos: make chdtf MANIFEST=list.csv OUT=folder")

@@ -15,9 +15,9 @@ class Command:
     differently. Exit status 0: the same clips, byte for byte; 1: they differ.
     """
 
-    lock: Annotated[Path, tyro.conf.Positional]
+    lock: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LOCK")]
     """The lock.csv that others published, or a dataset's folder."""
-    dataset: Annotated[Path, tyro.conf.Positional]
+    dataset: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """A dataset's folder, or another lock.csv."""
     csv: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write every clip with its status here."""

@@ -17,7 +17,7 @@ class Command:
     whether you may use it is for you to find out.
     """
 
-    recipe: Annotated[Path, tyro.conf.Positional]
+    recipe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """A recipe in TOML, such as manifests/chdtf.toml."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     """Manifest of the candidates, .csv or .parquet; FILE.details.csv beside it holds titles, uploaders and queries."""

@@ -13,7 +13,7 @@ from benchmark.cli._console import say
 class Command:
     """Check a manifest without building anything: columns, ids, intervals, crops, splits disjoint by speaker."""
 
-    manifest: Annotated[Path, tyro.conf.Positional]
+    manifest: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """CSV or Parquet list of videos."""
 
     def run(self) -> int:

@@ -13,7 +13,7 @@ from benchmark.cli._import import say_imported
 class Command:
     """Make a manifest of a CSV of YouTube ids or links, with intervals, boxes, speakers, languages if it has them."""
 
-    list: Annotated[Path, tyro.conf.Positional]
+    list: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LIST")]
     """CSV in UTF-8; its first line names the columns."""
     out: Path = Path("manifest.csv")
     """Where to write the manifest; its account goes beside it."""

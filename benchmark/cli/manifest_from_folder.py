@@ -13,7 +13,7 @@ from benchmark.cli._console import say
 class Command:
     """Make a manifest of the videos in a folder and its sub-folders; a sub-folder's name becomes the speaker."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """Folder of videos; they are only read."""
     out: Path = Path("manifest.csv")
     """Where to write the manifest."""

@@ -13,7 +13,7 @@ from benchmark.cli._import import say_imported
 class Command:
     """Make a manifest of HDTF's annotation lists (the folder HDTF_dataset of github.com/MRzzm/HDTF)."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """Folder of the 15 lists, RD_video_url.txt and so on; they are only read."""
     out: Path = Path("hdtf.csv")
     """Where to write the manifest; its account goes beside it."""

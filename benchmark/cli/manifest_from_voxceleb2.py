@@ -13,7 +13,7 @@ from benchmark.cli._import import say_imported
 class Command:
     """Make a manifest of VoxCeleb2: of idNNNNN/<YouTube id>/NNNNN.txt (sources to download) or .mp4 (clips on disk)."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """Folder with the tracks, at any depth; only read. Clips on disk win over txt files of the same track."""
     out: Path = Path("voxceleb2.csv")
     """Where to write the manifest (.parquet is much smaller); its account goes beside it."""

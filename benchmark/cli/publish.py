@@ -2,13 +2,11 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from benchmark.cli._console import say
-
-WHAT = ("manifest",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,21 +16,18 @@ class Command:
     Withdrawn sources (tombstones) are left out. The dataset itself is published by disentbench build, in its folder.
     """
 
-    dataset: Annotated[Path, tyro.conf.Positional]
+    dataset: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """Folder of the dataset."""
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     """Folder for the list."""
-    what: str = "manifest"
-    """What to publish: manifest."""
-    tombstones: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
-    """Further lists of withdrawn sources."""
+    what: Literal["manifest"] = "manifest"
+    """What to publish; media are in the dataset's own folder."""
+    tombstones: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE")] = ()
+    """A list of withdrawn sources, beside those that always count; again for more."""
 
     def run(self) -> int:
         """Write the list, and say what it holds."""
-        from chdtf.errors import UserError
         from pipelines.publication.share import publish_manifest
 
-        if self.what not in WHAT:
-            raise UserError(f"--what {self.what!r}: there is {', '.join(WHAT)}; media are in the dataset's own folder")
         say(publish_manifest(self.dataset, self.out, self.tombstones).text())
         return 0

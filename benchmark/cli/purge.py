@@ -17,14 +17,14 @@ class Command:
     entered into the dataset's tombstones.csv, so that the next build does not bring it back.
     """
 
-    dataset: Annotated[Path, tyro.conf.Positional]
+    dataset: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """Folder of the dataset."""
-    source: Annotated[str, tyro.conf.Positional]
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """youtube:ID, bilibili:BV..., the source's address, a video_id, or the SHA-256 of the file."""
     apply: bool = False
     """Do it."""
-    results: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FOLDER [FOLDER ...]")] = ()
-    """Results of disentbench run from which its clips go, too."""
+    results: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FOLDER")] = ()
+    """Results of disentbench run from which its clips go, too; again for more."""
     reason: str = ""
     """Why, in some words, for the list of tombstones."""
 
