@@ -109,9 +109,11 @@ class Thresholds:
             if bound.limit is None:
                 continue
             if not math.isfinite(bound.limit):
-                raise UserError(f"{bound.field} {bound.limit}: a threshold is a finite number, or None to turn it off")
+                raise UserError(f"{bound.field} {bound.limit}: a threshold is a finite number; off (null) turns it off")
             if bound.unit == SHARE and not 0 <= bound.limit <= 1:
                 raise UserError(f"{bound.field} {bound.limit:g}: a share lies between 0 and 1")
+            if not bound.is_minimum and bound.limit < 0:
+                raise UserError(f"{bound.field} {bound.limit:g}: would refuse every clip; give 0 or more")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Thresholds":

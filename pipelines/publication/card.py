@@ -6,7 +6,7 @@ holds only words that the Hub knows.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -149,10 +149,19 @@ def _made(settings: Mapping[str, Any]) -> list[str]:
     out = ["## How it was made", "", "By `disentbench build` (DisentBench), stage by stage, with these settings:", ""]
     lines = []
     for stage in settings["stages"]:
-        fields = ", ".join(f"{name}={value}" for name, value in stage["fields"].items())
+        fields = ", ".join(f"{name}={value}" for name, value in _flat(stage["fields"]))
         lines.append((markdown(stage["name"]), stage["version"], markdown(fields, 1000) or "none"))
     out += _table(["stage", "version", "settings"], lines)
     return [*out, f"Manifest (hash of its rows): `{markdown(settings['manifest'])}`.", ""]
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings with their names, those within settings as `outer.inner`."""
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def dataset_card(counts: Account, rows: pa.Table, schemas: Mapping[str, pa.Schema], settings: Mapping[str, Any]) -> str:

@@ -55,14 +55,13 @@ class Purge:
         """The account for a person."""
         if not self.doomed:
             more = f"; {self.root / tombstones.FILE} keeps it out from now on" if self.applied else ""
-            return f"{self.root}: holds nothing of this source{more}"
+            return f"{self.root}: holds nothing of {self._names()}{more}"
         verb = "removed" if self.record else "would be removed"
         # a clip made again from a lock has the id of its manifest row
         clips = len(self.doomed.clip_ids - self.doomed.video_ids) or len(self.doomed.clip_ids)
         size, count = sum(file.bytes for file in self.files) / 1e6, sum(self.rows.values())
         lines = [
-            f"{len(self.doomed.video_ids)} videos, {clips} clips, known as"
-            f" {', '.join(entry.source_id or entry.sha256[:12] for entry in self.doomed.tombstones)}",
+            f"{len(self.doomed.video_ids)} videos, {clips} clips, known as {self._names()}",
             f"{verb}: {len(self.files)} files ({size:.1f} MB), {count} rows of {len(self.rows)} tables",
         ]
         lines += [f"  {file.path} ({file.bytes} bytes)" for file in self.files[:_TOO_MANY]]
@@ -71,6 +70,9 @@ class Purge:
         if self.record is None:
             return "\n".join([*lines, "nothing was changed; do it with --apply"])
         return "\n".join([*lines, f"kept out by {self.root / tombstones.FILE}", f"record: {self.record}"])
+
+    def _names(self) -> str:
+        return ", ".join(entry.source_id or entry.sha256[:12] for entry in self.doomed.tombstones)
 
 
 def purge(root: Path, name: str, apply: bool = False, results: Sequence[Path] = (), reason: str = "") -> Purge:

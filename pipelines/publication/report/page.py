@@ -87,7 +87,7 @@ def amount(value: float, unit: str = "") -> str:
         text = f"{value / 1e3:.3g} k"
     else:
         text = f"{value:.0f}" if size >= 100 else f"{value:.3g}"
-    return f"{text} {unit}".rstrip()
+    return f"{text}°" if unit == "degrees" else f"{text} {unit}".rstrip()  # short: it stands below an axis
 
 
 def drawing(histogram: Histogram) -> Markup:

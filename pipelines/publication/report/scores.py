@@ -141,6 +141,6 @@ def _range(scored: np.ndarray, unit: str, limits: Sequence[float]) -> tuple[floa
     if len(limits) != 1:
         is_whole = not np.any(scored % 1) and high - low > BINS
         return (float(np.floor(low)), float(np.ceil(high))) if is_whole else (low, high)
-    below = max(1, round((limits[0] - low) / (high - low) * BINS))
+    below = max(1, int((limits[0] - low) / (high - low) * BINS))  # rounded down: what is added lies above
     width = max((limits[0] - low) / below, (high - limits[0]) / (BINS - below))
     return limits[0] - below * width, limits[0] + (BINS - below) * width
