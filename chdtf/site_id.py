@@ -13,6 +13,7 @@ _YOUTUBE_ID = re.compile(r"[0-9A-Za-z_-]{11}")  # what follows the id is ignored
 _YOUTUBE_PATH = re.compile(r"/(?:embed|shorts|live|v|e|vi|watch)/([^/?&#]+)")
 _BV = re.compile(r"[bB][vV](1[1-9A-HJ-NP-Za-km-z]{9})")
 _AV = re.compile(r"[aA][vV]([1-9][0-9]{0,15})")
+_VOXCELEB = re.compile(r"id[0-9]{5}_([0-9A-Za-z_-]{11})_[0-9]{5}(?:_[0-9]{3,})?")
 _EPISODE = re.compile(r"/bangumi/play/(ep[0-9]+)")
 
 # Bilibili numbers videos twice: av170001 is BV17x411w7KC (published mapping; both of these are known)
@@ -42,6 +43,12 @@ def named_site_id(text: str) -> str | None:
     if colon and site.lower() == "bilibili":
         return _bilibili(name) or (f"bilibili:{name}" if re.fullmatch("ep[0-9]+", name) else None)
     return site_id(text)
+
+
+def site_id_of_clip(name: str) -> str | None:
+    """`youtube:ID` of the id of a track of VoxCeleb, `idNNNNN_<YouTube id>_NNNNN`, or of a clip of one; else None."""
+    found = _VOXCELEB.fullmatch(name)
+    return f"youtube:{found[1]}" if found else None
 
 
 def site_url(identity: str) -> str:

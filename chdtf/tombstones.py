@@ -21,7 +21,7 @@ from typing import Any
 from chdtf.errors import UserError
 from chdtf.files import write_text
 from chdtf.manifest_row import shown
-from chdtf.site_id import named_site_id, site_id
+from chdtf.site_id import named_site_id, site_id, site_id_of_clip
 
 FIELDS = ("source_id", "sha256", "date", "reason", "requested_by", "contact")
 WORD = "tombstoned"  # of the `reject` column, and of the reason in a score table
@@ -76,13 +76,16 @@ class Tombstones:
         """`tombstoned: ...` when the row is of a withdrawn source, else None.
 
         Looked at are the columns `video_id`, `site_id`, `url`, `source_sha256`, `sha256`, `video_sha256` and
-        `audio_sha256`, those that the row has.
+        `audio_sha256`, those that the row has. The id of a track of VoxCeleb names its source, and that of a lock's row
+        (`is_exact`) the video that the clip was cut from.
         """
         if not self.entries:
             return None
         url = row.get("url") or ""
-        names = [row.get("video_id"), _site(row.get("site_id")), site_id(url) if url else None, _plain(url)]
-        for name in names:
+        video_id = row.get("video_id") or ""
+        cut_from = video_id.rpartition("_")[0] if row.get("is_exact") else None
+        sites = _site(row.get("site_id")), site_id(url) if url else None, site_id_of_clip(video_id)
+        for name in (video_id, cut_from, *sites, _plain(url)):
             if name and (found := self._by_name.get(name)):
                 return found.words
         for column in _HASHES:
@@ -90,6 +93,11 @@ class Tombstones:
             if digest and (found := self._by_hash.get(digest.lower())):
                 return found.words
         return None
+
+    @property
+    def has_hashes(self) -> bool:
+        """Whether any entry names content."""
+        return bool(self._by_hash)
 
     @functools.cached_property
     def _by_name(self) -> dict[str, Tombstone]:

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row, rows_from_table, table_from_rows
+from chdtf.files import sha256_file
 from chdtf.schema import OUTCOME
 from chdtf.shards import iter_rows, read_shard
-from chdtf.tombstones import Tombstones
+from chdtf.tombstones import WORD, Tombstones
 from pipelines.judging import compare
 from pipelines.judging.thresholds import Thresholds
 from pipelines.publication.tables import COMPARED, PATHS, is_scalar, scalar_schema
@@ -62,16 +63,18 @@ def finished(shards: Sequence[Path], lost: Sequence[Row], schema: pa.Schema) -> 
 
 
 def judge(
-    rows: pa.Table, shards: Sequence[Path], thresholds: Thresholds | None, tombstones: Tombstones | None
+    root: Path, rows: pa.Table, shards: Sequence[Path], thresholds: Thresholds | None, tombstones: Tombstones | None
 ) -> pa.Table:
     """The rows with `reject` filled in where a tombstone or a threshold speaks against one, else as they are.
 
-    `rows` are those of `finished`. Clips that pass are compared with each other (`COMPARED`) and then judged by that,
-    too, so that none is dropped as the copy of one that is refused. Of a row that a tombstone stands for nothing is
-    kept but its ids: records derived of a withdrawn source go with it.
+    `rows` are those of `finished`; their files lie below `root`. Clips that pass are compared with each other
+    (`COMPARED`) and then judged by that, too, so that none is dropped as the copy of one that is refused. Of a row that
+    a tombstone stands for nothing is kept but its ids: records derived of a withdrawn source go with it.
     """
-    if tombstones is not None and tombstones.entries:
-        rows = _changed(rows, functools.partial(_withdrawn, tombstones=tombstones))
+    # a list that only the build was given marked its rows
+    is_marked = pc.any(pc.starts_with(rows["reject"], f"{WORD}:"), min_count=0).as_py()
+    if is_marked or (tombstones is not None and tombstones.entries):
+        rows = _changed(rows, functools.partial(_withdrawn, root=root, tombstones=tombstones or Tombstones()))
     if thresholds is not None:
         rows = _changed(rows, functools.partial(_judged, thresholds=thresholds))
     rows = _compared(rows, shards)
@@ -112,10 +115,19 @@ def num_rows(path: Path) -> int:
     return count
 
 
-def _withdrawn(row: Row, tombstones: Tombstones) -> Row:
-    words = tombstones.blocks(row)
+def _withdrawn(row: Row, root: Path, tombstones: Tombstones) -> Row:
+    marked = row["reject"] if (row["reject"] or "").startswith(f"{WORD}:") else None
+    words = tombstones.blocks(row) or marked
+    if words is None and tombstones.has_hashes and not (row["error"] or row["reject"]):
+        words = tombstones.blocks(_hashes(row, root))
     kept = {name: row[name] for name in ("clip_id", "video_id", "split")}
     return row if words is None else {**dict.fromkeys(row), **kept, "reject": words}
+
+
+def _hashes(row: Row, root: Path) -> Row:
+    """Hashes of a clip's own files, as its published row will have them."""
+    files = {f"{name}_sha256": root / row[name] for name in ("video", "audio") if row[name]}
+    return {column: sha256_file(path) for column, path in files.items() if path.is_file()}
 
 
 def _judged(row: Row, thresholds: Thresholds) -> Row:

@@ -132,8 +132,9 @@ def _rows(reader: Any, path: Path) -> Iterator[LockRow]:
 def lock_table(path: Path) -> pa.Table | None:
     """What a build takes in place of a manifest's table when `path` is a lock: a row for every accepted clip.
 
-    The columns are those of `chdtf.schema.MANIFEST`, then `roi` (list<double>) and `is_exact` (true): the interval is
-    one clip, the region is `roi`, null included. None when the file is no lock. Raises `UserError` as `read_lock` does.
+    The columns are those of `chdtf.schema.MANIFEST`, then `roi` (list<double>), `is_exact` (true) and `site_id`: the
+    interval is one clip, the region is `roi`, null included. None when the file is no lock. Raises `UserError` as
+    `read_lock` does.
     """
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
@@ -149,7 +150,8 @@ def lock_table(path: Path) -> pa.Table | None:
     kind = pa.list_(pa.float64())
     roi = pa.array([None if row.roi is None else list(row.roi) for row in rows], kind)
     table = table.append_column(pa.field("roi", kind), roi)
-    return table.append_column(pa.field("is_exact", pa.bool_()), pa.array([True] * len(rows)))
+    table = table.append_column(pa.field("is_exact", pa.bool_()), pa.array([True] * len(rows)))
+    return table.append_column("site_id", pa.array([row.site_id or None for row in rows], pa.string()))
 
 
 def _in_order(lock: Lock) -> list[LockRow]:

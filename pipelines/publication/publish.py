@@ -91,7 +91,7 @@ def publish(
     staging.mkdir(parents=True)
     settings = {**settings, "thresholds": _described(thresholds)}
     try:
-        rows = judge(finished(shards, lost, schema), shards, thresholds, tombstones)
+        rows = judge(root, finished(shards, lost, schema), shards, thresholds, tombstones)
         counts = account(rows.select(["video_id", "error", "reject"]).to_pylist())
         publication = _write_tables(root, staging, shards, rows, schema)
         sha256 = {**publication.sha256, REJECTED: write_rejected(staging / REJECTED, rows, publication)}

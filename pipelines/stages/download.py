@@ -191,7 +191,8 @@ class Stage:
         except Reject:
             path.unlink()  # of a local source only the workspace's own name of it
             raise
-        return {**columns, **dataclasses.asdict(site)}
+        # a lock knows of a file that it was of a site
+        return {**columns, **dataclasses.asdict(site), "site_id": site.site_id or row.get("site_id")}
 
 
 def source_name(row: Row) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from chdtf.columns import Row
 from chdtf.errors import UserError
 from chdtf.plan import PLAN
-from chdtf.site_id import named_site_id, site_id
+from chdtf.site_id import named_site_id, site_id, site_id_of_clip
 from chdtf.tombstones import Tombstone, Tombstones
 from pipelines.stages.download import source_name
 
@@ -97,7 +97,8 @@ def _keys(row: Row) -> set[str]:
     """What a row says of its source: site id, hash, and the address where neither tells."""
     url = row.get("url") or ""
     named = {site_id(url) or url, named_site_id(row.get("site_id") or "") or row.get("site_id") or ""}
-    return {key for key in (*named, row.get("source_sha256"), row.get("sha256")) if key}
+    more = site_id_of_clip(row["video_id"]), row.get("source_sha256"), row.get("sha256")
+    return {key for key in (*named, *more) if key}
 
 
 def _tombstones(name: str, video_ids: set[str], keys: set[str], reason: str) -> Iterator[Tombstone]:

@@ -47,6 +47,23 @@ def test_a_part_of_a_bilibili_video_is_blocked_with_it(tmp_path: Path):
     assert found.blocks({"url": "https://www.bilibili.com/video/BV17x411w7KC?p=7"})
 
 
+@pytest.mark.parametrize("name", ["id00012_abcdefghijk_00001", "id00012_abcdefghijk_00001_003"])
+def test_a_track_of_voxceleb_is_blocked_with_its_source(tmp_path: Path, name: str):
+    """A clip on disk, known by its id alone."""
+    found = load(tmp_path / "t.csv", "youtube:abcdefghijk,,2026-05-01,asked")
+    assert (
+        found.blocks({"video_id": name, "url": "file:a.mp4"}) == "tombstoned: youtube:abcdefghijk (2026-05-01, asked)"
+    )
+    assert found.blocks({"video_id": name.replace("abcdefghijk", "abcdefghijK"), "url": "file:a.mp4"}) is None
+    assert found.blocks({"video_id": f"x{name}", "url": "file:a.mp4"}) is None
+
+
+def test_a_clip_of_a_lock_is_blocked_with_the_video_that_it_was_cut_from(tmp_path: Path):
+    found = load(tmp_path / "t.csv", "talk,,,")
+    assert found.blocks({"video_id": "talk_003", "is_exact": True})
+    assert found.blocks({"video_id": "talk_003", "is_exact": None}) is None, "a manifest's own id"
+
+
 @pytest.mark.parametrize("column", ["source_sha256", "sha256", "video_sha256", "audio_sha256"])
 def test_content_is_blocked_whatever_it_is_called(tmp_path: Path, column: str):
     found = load(tmp_path / "t.csv", f",{SHA.upper()},2026-05-01,")

@@ -145,6 +145,17 @@ class Film(Add):
         return [{**row, "video": workspace.relative(path)}]
 
 
+@dataclasses.dataclass(frozen=True)
+class Fetch(Add):
+    """Finds out what the page embeds."""
+
+    name: ClassVar[str] = "fetch"
+    adds: ClassVar[pa.Schema] = pa.schema([("site_id", pa.string())])
+
+    def result(self, row: Row) -> list[Row]:
+        return [{**row, "site_id": f"youtube:{row['video_id'] * 11}"}]
+
+
 def _note(folder: str, words: str) -> None:
     with (Path(folder) / "order.log").open("a") as log:
         log.write(f"{words}\n")

@@ -21,6 +21,7 @@ from chdtf.manifest import ManifestRow, from_folder, write_manifest
 from chdtf.schema import SAMPLE_RATE_HZ
 from pipelines.account import account
 from pipelines.build import BuildSummary, build
+from pipelines.publication.republish import republish
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +221,24 @@ def test_a_look_at_the_status_does_not_stop_a_build(toys: Any, tmp_path: Path) -
         release.start()
         assert toy_build(toys, tmp_path, "a").rejected == 1
         release.join()
+
+
+def test_a_withdrawn_video_is_stopped_where_its_name_becomes_known(toys: Any, tmp_path: Path) -> None:
+    """A page of anybody's that embeds it: known after the download, and no later stage sees it."""
+    (tmp_path / "again-b").write_text("reject")
+    (tmp_path / "list.csv").write_text("source_id,sha256,date,reason\nyoutube:aaaaaaaaaaa,,2026-05-01,asked\n")
+    stages = (toys.Fetch(folder=str(tmp_path)), toys.Again(folder=str(tmp_path)))
+    manifest = toy_manifest(tmp_path, "ab")
+    summary = build(manifest, tmp_path / "out", workers=0, stages=stages, tombstones=[tmp_path / "list.csv"])
+    assert summary.account.reasons == {"tombstoned": 1, "ugly": 1}
+    assert (tmp_path / "again.log").read_text().split() == ["b"]
+    (row,) = (row for row in pq.read_table(tmp_path / "out/rejected.parquet").to_pylist() if row["video_id"] == "a")
+    assert {name for name, value in row.items() if value is not None} == {
+        *("kind", "reason", "detail", "clip_id", "video_id", "split")
+    }
+    republish(tmp_path / "out", {"min_speech_share": 0.9})
+    (same,) = (row for row in pq.read_table(tmp_path / "out/rejected.parquet").to_pylist() if row["video_id"] == "a")
+    assert same == row, "though republishing was not given the list"
 
 
 def expected(summary: BuildSummary, out: Path) -> dict[str, str]:

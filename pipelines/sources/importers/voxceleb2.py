@@ -17,6 +17,7 @@ import numpy as np
 from chdtf.errors import UserError
 from chdtf.folder import file_url
 from chdtf.manifest_row import Crop, ManifestRow, shown
+from chdtf.site_id import site_id_of_clip
 from chdtf.youtube import YOUTUBE_ID, youtube_url
 from pipelines.sources.importers import LEFT_OUT, NO_CROP, Account, Note, checked, clipped, printable
 
@@ -27,7 +28,6 @@ MIN_IOU = 0.25  # of a frame's box with the first one; below, one box for the tr
 
 _TRACK = re.compile(rf"(id[0-9]{{5}})/({YOUTUBE_ID})/([0-9]{{5}})\.(txt|mp4)")
 _MAX_BYTES = 16 << 20  # a track of five hours
-_CLIP_ID = re.compile(rf"id[0-9]{{5}}_({YOUTUBE_ID})_[0-9]{{5}}")
 
 
 def from_voxceleb2(
@@ -71,8 +71,7 @@ def from_voxceleb2(
 
 def source_id(video_id: str) -> str | None:
     """`youtube:<id>` of the source that a row of VoxCeleb2 was cut from, by the row's id; None for other rows."""
-    match = _CLIP_ID.fullmatch(video_id)
-    return f"youtube:{match[1]}" if match else None
+    return site_id_of_clip(video_id)
 
 
 def _tracks(folder: Path, account: Account) -> Iterator[tuple[Path, tuple[str, str, str], bool]]:

@@ -244,3 +244,16 @@ def test_the_lock_holds_every_clip_with_its_hashes(dataset: Path) -> None:
     assert [row.clip_id for row in lock.rows] == ["v0_000", "v1_000", "v3_000", "v2_000", "v8", "v9"]
     assert lock.rows[0].video_sha256 == sha256_file(dataset / "work" / "media" / "v0_000.mp4")
     assert [row.outcome for row in lock.rows[-2:]] == ["rejected", "failed"]
+
+
+@pytest.mark.parametrize("column", ["video_sha256", "audio_sha256"])
+def test_a_clip_is_withdrawn_by_the_hash_of_its_own_file(hand: Any, tmp_path: Path, column: str) -> None:
+    shards = hand.make_shards(tmp_path)
+    publish(tmp_path, shards, [], hand.SCHEMA, hand.SETTINGS)
+    meta = {row["clip_id"]: row for row in pq.read_table(tmp_path / "meta" / "train-00000.parquet").to_pylist()}
+    withdrawn = Tombstones.of(meta["v1_000"][column])
+    counts = publish(tmp_path, shards, [], hand.SCHEMA, hand.SETTINGS, tombstones=withdrawn)
+    assert (counts.clips_accepted, counts.reasons["tombstoned"]) == (3, 1)
+    for config in ("meta", "coeffs", "video"):
+        names = pq.read_table(tmp_path / config / "train-00000.parquet").column("clip_id").to_pylist()
+        assert names == ["v0_000", "v3_000"]
