@@ -25,6 +25,9 @@ def refuse_unsafe(path: Path) -> None:
     except (av.error.FFmpegError, ValueError) as error:
         if is_disk_full(error):
             raise
-        why = getattr(error, "strerror", None) or "not a media file"
+        # FFmpeg calls what is not on the list an invalid argument
+        is_other = isinstance(error, av.error.ArgumentError)
+        said = "not a kind of file that is accepted" if is_other else getattr(error, "strerror", None)
+        why = said or "not a media file"
         size = path.stat().st_size
         raise Reject("unreadable", f"{why} ({size} bytes; cut off, or not a video)") from error

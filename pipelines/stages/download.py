@@ -39,6 +39,7 @@ class Stage:
         max_height: of several formats take the best up to this many px (of the smaller side).
         max_bytes: refuse a download that is larger.
         max_duration_s: refuse a source that is longer, as its site or its container says.
+        max_pixels: refuse a source with larger frames: one alone may take gigabytes. 8K has 35.4 million.
         silence_s: seconds without a byte before the server counts as silent.
         deadline_s: seconds that one download may take in all; the next run goes on where it ended.
         retries: further tries within one run, after 2, 4, 8, ... s, or when the server says.
@@ -76,6 +77,7 @@ class Stage:
     max_height: int = 1080
     max_bytes: int = 4 << 30
     max_duration_s: float = 4 * 3600.0
+    max_pixels: int = 36_000_000
     silence_s: float = dataclasses.field(default=30.0, metadata=_NOT_IN_FINGERPRINT)
     deadline_s: float = dataclasses.field(default=3600.0, metadata=_NOT_IN_FINGERPRINT)
     retries: int = dataclasses.field(default=3, metadata=_NOT_IN_FINGERPRINT)
@@ -188,6 +190,9 @@ class Stage:
             length_s = columns["source_duration_s"]
             if length_s > self.max_duration_s:
                 raise Reject("too_long", f"{length_s:.0f} s, the limit is {self.max_duration_s:.0f} s")
+            width, height = columns["source_width"], columns["source_height"]
+            if width * height > self.max_pixels:
+                raise Reject("too_large", f"frames of {width}x{height} px, the limit is {self.max_pixels} px")
         except Reject:
             path.unlink()  # of a local source only the workspace's own name of it
             raise
