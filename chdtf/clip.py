@@ -42,7 +42,8 @@ def read_description(root: Path, rebuild: str | None = None) -> dict[str, Any] |
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{path}: not the description of a dataset ({error!r}); rebuild it with: {rebuild}") from error
+        mend = "delete it and build the dataset again, which keeps what was done"
+        raise UserError(f"{path}: not the description of a dataset ({error!r}); {mend}") from error
     check_version(version, root, rebuild)
     return dict(found)
 

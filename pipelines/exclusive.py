@@ -15,10 +15,14 @@ _TRIES = 10  # 50 ms apart: `disentbench status` holds the folder for a moment, 
 def exclusive(root: Path) -> Iterator[None]:
     """Hold the folder `root` against builds and publications of other processes.
 
-    Raises `UserError` when another one is at work in it.
+    Raises `UserError` when another one is at work in it, and when it cannot be written to.
     """
-    (root / "work").mkdir(parents=True, exist_ok=True)
-    with (root / "work" / ".lock").open("w") as lock:
+    try:
+        (root / "work").mkdir(parents=True, exist_ok=True)
+        lock = (root / "work" / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"{root}: cannot be written to ({error.strerror}); give another folder") from error
+    with lock:
         for left in reversed(range(_TRIES)):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ from chdtf.site_id import site_id
 LOCK_VERSION = 1
 ACCEPTED, REJECTED, FAILED = "accepted", "rejected", "failed"
 OUTCOMES = (ACCEPTED, REJECTED, FAILED)
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # apostrophes before it are ours, or must be told from ours
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -111,7 +112,9 @@ def _fractions(box: Any) -> Crop | None:
 
 
 def cell(value: object) -> object:
-    """A value as CSV text that reads back exactly."""
+    """A value as CSV text that reads back exactly, and that no spreadsheet takes for a formula."""
+    if isinstance(value, str):
+        return f"'{value}" if _FORMULA.match(value) else value
     if isinstance(value, tuple):
         return " ".join(map(repr, value))
     return repr(value) if isinstance(value, float) else value
@@ -119,7 +122,10 @@ def cell(value: object) -> object:
 
 def parse(cells: Mapping[str, str], place: str) -> LockRow:
     """The row of a line of CSV. Raises `UserError` that begins with `place` and names the column."""
-    values: dict[str, Any] = {name: cells[name] for name in FIELDS}
+    values: dict[str, Any] = {
+        name: cells[name][1:] if cells[name].startswith("'") and _FORMULA.match(cells[name]) else cells[name]
+        for name in FIELDS
+    }
     name = ""
     try:
         for name in ("clip_id", "video_id", *(("url", "speaker_id") if cells["outcome"] == ACCEPTED else ())):

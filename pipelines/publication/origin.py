@@ -52,7 +52,7 @@ def read_origin(root: Path) -> Origin:
         origin = json.loads((root / ORIGIN).read_text(encoding="utf-8"))
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(origin["schema"])))
         shards = {root / name: content for name, content in origin["shards"].items()}
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise UserError(f"{root / ORIGIN}: not readable; thresholds need the files below work/; {remedy}") from error
     for path, content in shards.items():
         if shard_metadata(path)["content"] != content:

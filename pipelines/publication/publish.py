@@ -9,6 +9,7 @@ same bytes.
 import dataclasses
 import hashlib
 import json
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -149,7 +150,8 @@ def _add(publication: Publication, row: Row, root: Path) -> None:
     try:
         publication.add(row)
     except FileNotFoundError as error:
-        remedy = f"rm -r {root / 'work'} and run the same command again"
+        shards = f"{shlex.quote(str(root / 'work'))}/[0-9]*"
+        remedy = f"rm -r {shards} and run the same build command again (downloads that are there are kept)"
         raise UserError(f"{error.filename}: this clip's file is gone; {remedy}") from error
 
 

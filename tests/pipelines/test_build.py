@@ -212,6 +212,13 @@ def test_two_builds_do_not_share_a_folder(toys: Any, tmp_path: Path) -> None:
             toy_build(toys, tmp_path, "a")
 
 
+def test_a_folder_that_cannot_be_written_to_is_said(toys: Any, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "work").write_text("a file")
+    with pytest.raises(UserError, match=r"out: cannot be written to \(File exists\); give another folder"):
+        toy_build(toys, tmp_path, "a")
+
+
 def test_a_look_at_the_status_does_not_stop_a_build(toys: Any, tmp_path: Path) -> None:
     """It holds the folder for a moment, to see whether somebody does."""
     (tmp_path / "out" / "work").mkdir(parents=True)

@@ -150,6 +150,7 @@ def test_a_build_gets_the_lock_as_a_table_that_is_exact(tmp_path: Path):
         ("v_000", [0.0, 0.0, 0.75, 1.0], True),
         ("v_002", None, True),
     ]
+    assert rows[0]["site_id"] == "youtube:abcdefghijk", "also where the address is a copy's"
     assert rows[0]["crop"] == [-0.05, 0.1, 0.45, 2 / 3]  # beyond the frame, as it was
     (tmp_path / "list.csv").write_text("video_id,url\na,b\n")
     assert lock_table(tmp_path / "list.csv") is lock_table(tmp_path / "none.csv") is lock_table(tmp_path) is None
@@ -203,3 +204,14 @@ def test_what_is_no_lock_is_said(tmp_path: Path):
     companion(path).unlink()
     assert read_lock(path).settings == {}
     assert json.dumps(dict(read_lock(path).settings)) == "{}"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "'=1+1", "''-x", "+a", "-a", "@sum", "'quoted'", "it's", "a=b"])
+def test_a_spreadsheet_takes_no_words_for_a_formula_and_they_read_back(tmp_path: Path, text: str):
+    row = clip(speaker_id=text, license=text)
+    write_lock(tmp_path / "lock.csv", [row], {})
+    with (tmp_path / "lock.csv").open(newline="") as stream:
+        (cells,) = csv.DictReader(stream)
+    assert cells["license"][0] not in "=+-@"
+    assert (cells["license"] == text) == (text in ("'quoted'", "it's", "a=b"))
+    assert read_lock(tmp_path / "lock.csv").rows == (lock_row(row),)

@@ -14,6 +14,7 @@ from chdtf.columns import Row
 from chdtf.errors import DiskFullError, Reject, Transient
 from chdtf.manifest import ManifestRow, file_url
 from chdtf.stage import Workspace, applied, config_fingerprint
+from chdtf.tombstones import Tombstones
 from pipelines.stages.download import Stage
 
 
@@ -137,3 +138,34 @@ def test_a_local_file_has_no_site_and_a_length(tmp_path: Path, video: Path):
     assert [done[name] for name in ("title", "uploader", "site_license", "site_id")] == [None] * 4
     with pytest.raises(Reject, match="too_long"):
         apply(tmp_path, row(file_url(video)), allow_local=True, max_duration_s=0.5)
+
+
+def test_a_file_keeps_the_site_that_a_lock_knows_it_by(tmp_path: Path, video: Path):
+    """So that a withdrawn video is known in whatever copy, by every later stage and publication."""
+    done = apply(tmp_path, {**row(file_url(video)), "site_id": "youtube:abcdefghijk"}, allow_local=True)
+    assert done["site_id"] == "youtube:abcdefghijk"
+    assert Tombstones.of("https://youtu.be/abcdefghijk").blocks(done)
+
+
+def test_a_link_that_leads_to_itself_may_be_mended(tmp_path: Path):
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    with pytest.raises(Transient, match="^local_unreadable: file:loop.mp4: cannot be read"):
+        apply(tmp_path / "out", row("file:loop.mp4"), allow_local=True, manifest_folder=str(tmp_path))
+
+
+def test_a_file_that_may_not_be_read_is_not_linked(tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    url = file_url(video)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        with pytest.raises(Transient, match=r"local_unreadable: .*cannot be read \(Permission denied\)"):
+            apply(tmp_path, row(url), allow_local=True)
+    assert media(tmp_path) == []
+
+
+def test_frames_that_take_gigabytes_are_refused(tmp_path: Path, video: Path):
+    with pytest.raises(Reject, match="too_large: frames of 96x64 px, the limit is 6143 px"):
+        apply(tmp_path, row(file_url(video)), allow_local=True, max_pixels=96 * 64 - 1)
+    assert apply(tmp_path, row(file_url(video)), allow_local=True, max_pixels=96 * 64)["source_width"] == 96
