@@ -19,12 +19,13 @@ from typing import Any
 
 from chdtf.chain import Chain, run_chain
 from chdtf.step_log import ShardReport
+from chdtf.watch import item_under_way
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]  # done shards, all shards, what has just finished
 Outcome = tuple[list[ShardReport], list[Chain]]  # what was done; the chains that were given up
-MAX_DEATHS = 25  # of one chain: it is given up then, even though each row had its chance
+MAX_DEATHS = 5  # of one chain over one item, or over none: it is given up then. An item is given up sooner
 
 
 def run_local(chains: Sequence[Chain], workers: int, progress: Progress) -> Outcome:
@@ -57,15 +58,16 @@ def gathered(
 
 
 class Deaths:
-    """Counts how often a worker died over a chain, and says when that is enough."""
+    """Counts how often a worker died over a chain, at the same item, and says when that is enough."""
 
     def __init__(self) -> None:
-        self._counts: collections.Counter[int] = collections.Counter()
+        self._counts: collections.Counter[tuple[int, str]] = collections.Counter()
 
     def is_another_try(self, chain: Chain, why: str) -> bool:
         """Note a death; whether the chain is run again."""
-        self._counts[chain.index] += 1
-        again = self._counts[chain.index] < MAX_DEATHS
+        item = (chain.index, item_under_way(chain.root, chain.index))
+        self._counts[item] += 1
+        again = self._counts[item] < MAX_DEATHS
         log.warning(
             "a worker died over %s (%s); %s", chain.result.stem, why, "it goes on" if again else "the shard is given up"
         )

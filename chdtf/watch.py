@@ -62,8 +62,7 @@ class Watch(NoWatch):
     """Watches over one shard in a process that may be ended. Holds the shard against any other process."""
 
     def __init__(self, root: Path, index: int) -> None:
-        self._base = root / RUNNING / f"shard-{index:05d}"
-        self._name = f"shard-{index:05d}"
+        self._base = _base(root, index)
         self._deaths: collections.Counter[str] = collections.Counter()
         self._given_up: dict[str, str] = {}
         self._item: Item | None = None
@@ -138,6 +137,16 @@ def _innermost(path: Path, thread: str) -> str | None:
         return None
     found = _FRAME.search(text.partition(thread)[2] or text)
     return f"{found['name']}, {Path(found['file']).name}:{found['line']}" if found else (text.strip()[:80] or None)
+
+
+def item_under_way(root: Path, index: int) -> str:
+    """What a shard's process is at, or was when it died: stage and clip; empty when nothing tells."""
+    state = read_marker(_base(root, index).with_suffix(".json"))
+    return f"{state['item']['stage']}/{state['item']['clip_id']}" if state and state["item"] else ""
+
+
+def _base(root: Path, index: int) -> Path:
+    return root / RUNNING / f"shard-{index:05d}"
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:

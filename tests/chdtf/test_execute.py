@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chdtf.chain import Chain, run_chain
-from chdtf.execute import run_local
+from chdtf.execute import MAX_DEATHS, Deaths, run_local
 from chdtf.shards import read_shard, write_shard
 from chdtf.watch import Watch, clear, read_marker
 
@@ -86,6 +86,26 @@ def test_a_row_that_kills_its_workers_costs_itself_only(toys: Any, tmp_path: Pat
     assert (tmp_path / "again.log").read_text().split() == ["v1b_001"], "a later run tries it again, and only it"
 
 
+def test_any_number_of_rows_may_kill_their_workers(toys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them costs itself only, whatever a shard may take in deaths that nobody can account for."""
+    monkeypatch.setattr("chdtf.execute.MAX_DEATHS", 3)
+    chains = make_chains(toys, tmp_path)[:1]
+    for name in ("v0a_000", "v0a_001"):
+        (tmp_path / f"again-{name}").write_text("die")
+    _, dead = run_local(chains, 1, Watcher())
+    assert not dead
+    failed = sorted(clip for clip, error in outcomes(chains).items() if error)
+    assert failed == ["v0a_000", "v0a_001"]
+
+
+def test_a_shard_whose_workers_die_of_nothing_in_particular_is_given_up(tmp_path: Path) -> None:
+    """A worker that cannot even begin, say."""
+    deaths = Deaths()
+    chain = Chain(tmp_path, 0, ())
+    tries = [deaths.is_another_try(chain, "exit status 1") for _ in range(MAX_DEATHS)]
+    assert tries == [True] * (MAX_DEATHS - 1) + [False]
+
+
 def test_a_worker_that_dies_once_costs_nothing(toys: Any, tmp_path: Path) -> None:
     chains, whole = make_chains(toys, tmp_path / "died"), make_chains(toys, tmp_path / "whole")
     (tmp_path / "died" / "split-v2a").write_text("die once")
@@ -95,10 +115,11 @@ def test_a_worker_that_dies_once_costs_nothing(toys: Any, tmp_path: Path) -> Non
     assert not list((tmp_path / "died/work/running").glob("*.json"))
 
 
-def test_an_item_that_hangs_is_ended_and_named(toys: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["hang", "hang in C"])
+def test_an_item_that_hangs_is_ended_and_named(toys: Any, tmp_path: Path, kind: str) -> None:
     """One item that never returns: ended after its stage's time, named with where it was stuck; the others are done."""
     chains = make_chains(toys, tmp_path)
-    (tmp_path / "split-v1a").write_text("hang")
+    (tmp_path / "split-v1a").write_text(kind)
     started = time.monotonic()
     _, dead = run_local(chains, 1, Watcher())
     assert time.monotonic() - started < 15, "the time-out of the toy stages is 1 s"

@@ -1,5 +1,6 @@
 """Small stages whose behaviour a test sets by files; a module of their own, so that worker processes find them."""
 
+import ctypes
 import dataclasses
 import os
 import time
@@ -53,6 +54,8 @@ class Add:
             raise KeyboardInterrupt
         if kind == "hang":
             time.sleep(3600)
+        if kind == "hang in C":  # with the interpreter's lock
+            ctypes.PyDLL(None).sleep(3600)
         if kind == "die once":
             trouble.unlink()
         if kind.startswith("die"):
