@@ -36,9 +36,10 @@ from pipelines.exclusive import exclusive
 from pipelines.judging.thresholds import Thresholds, thresholds_of
 from pipelines.publication.lock import lock_table
 from pipelines.publication.publish import CARD, REJECTED, is_published, publication_fingerprint, publish
+from pipelines.publication.published import published_seconds
 from pipelines.publication.report import REPORT, write_report
 from pipelines.recipes import chdtf_recipe
-from pipelines.status import videos_done
+from pipelines.status import duration, videos_done
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class BuildSummary:
     published: bool  # False: the dataset was there already, unchanged
     shards_run: int  # shards that were worked on; 0: nothing was redone
     seconds: float
+    clip_s: float  # length of all accepted clips
     stage_seconds: dict[str, float]  # by stage, summed over shards
 
     @property
@@ -98,7 +100,8 @@ class BuildSummary:
         a = self.account
         lines = [
             f"{a.rows_in} videos in: {a.accepted} accepted, {a.rejected} rejected, {a.failed} failed",
-            f"clips: {a.clips_accepted} accepted, {a.clips_rejected} rejected, {a.clips_failed} failed",
+            f"clips: {a.clips_accepted} accepted ({duration(self.clip_s)}), {a.clips_rejected} rejected, "
+            f"{a.clips_failed} failed",
         ]
         lines += [f"  rejected: {word} ({number})" for word, number in a.reasons.items()]
         lines += [f"  failed: {word} ({number})" for word, number in a.failures.items()]
@@ -106,8 +109,11 @@ class BuildSummary:
             lines.append(f"reasons and scores: {self.out / 'rejected.parquet'}")
         if a.clips_failed:
             lines.append("run the same command again to try what failed")
+        if a.clips_rejected and not a.clips_accepted:
+            lines.append(f"no clip is left; the report shows why, other thresholds: disentbench rethreshold {self.out}")
         lines.append(f"dataset: {self.out}{'' if self.published else ' (unchanged)'}")
         lines.append(f"report: {self.out / REPORT}")
+        lines.append(f"took {duration(self.seconds)}")
         return "\n".join(lines)
 
 
@@ -236,7 +242,7 @@ def build(
         if published or not (root / REPORT).is_file():
             write_report(root)
     worked_on = sum(not report.kept for report in reports)
-    return BuildSummary(out, counts, published, worked_on, time.monotonic() - started, seconds)
+    return BuildSummary(out, counts, published, worked_on, time.monotonic() - started, published_seconds(root), seconds)
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ class Status:
         lines = [f"{self.root}: {state}", f"videos: {self.videos_done} of {self.videos} done ({share:.0%})"]
         if self.remaining_s is not None:
             finish = datetime.datetime.now() + datetime.timedelta(seconds=self.remaining_s)
-            lines.append(f"remaining: about {_duration(self.remaining_s)}, until {finish:%Y-%m-%d %H:%M}")
+            lines.append(f"remaining: about {duration(self.remaining_s)}, until {finish:%Y-%m-%d %H:%M}")
         lines += ["", f"{'stage':<12}{'rows':>9}{'shards':>14}"]
         lines += [f"{stage.name:<12}{stage.rows:>9}{f'{stage.shards} of {self.shards}':>14}" for stage in self.stages]
         if self.running:
@@ -61,8 +61,8 @@ class Status:
         for shard, item, taken_s in sorted(self.running, key=lambda one: -one[2]):
             late = "  STUCK? " if taken_s > item.timeout_s / 2 else ""
             lines.append(
-                f"  {item.stage:<10} {item.clip_id}  for {_duration(taken_s)}, ended after "
-                f"{_duration(item.timeout_s)}  ({shard}){late}"
+                f"  {item.stage:<10} {item.clip_id}  for {duration(taken_s)}, ended after "
+                f"{duration(item.timeout_s)}  ({shard}){late}"
             )
         for title, counts in (("failed, tried again by the next run:", self.failures), ("rejected:", self.rejects)):
             if counts:
@@ -72,7 +72,8 @@ class Status:
         return "\n".join(lines)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time for a person: in seconds, minutes, or hours."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

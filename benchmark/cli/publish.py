@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -20,14 +20,17 @@ class Command:
     """Folder of the dataset."""
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     """Folder for the list."""
-    what: Literal["manifest"] = "manifest"
+    what: Annotated[str, tyro.conf.arg(metavar="manifest")] = "manifest"
     """What to publish; media are in the dataset's own folder."""
     tombstones: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE")] = ()
     """A list of withdrawn sources, beside those that always count; again for more."""
 
     def run(self) -> int:
         """Write the list, and say what it holds."""
+        from chdtf.errors import UserError
         from pipelines.publication.share import publish_manifest
 
+        if self.what != "manifest":
+            raise UserError(f"--what {self.what!r}: there is manifest; media are in the dataset's own folder")
         say(publish_manifest(self.dataset, self.out, self.tombstones).text())
         return 0

@@ -198,6 +198,10 @@ def _box(row: LockRow) -> str:
     return " ".join(f"{edge:.4f}" for edge in row.crop) if row.crop else "none"
 
 
+def _shown(value: Any) -> Any:
+    return "none" if value in ("", None) else value
+
+
 def _settings(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterable[str]:
     """How two companions differ: packages and stages, where both say."""
     if not (wanted and found):
@@ -216,4 +220,6 @@ def _settings(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterable[s
         else:
             mine, theirs = stage.get("fields") or {}, other.get("fields") or {}
             changed = [name for name in mine if theirs.get(name) != mine[name]]
-            yield from (f"stage {stage['name']}: {n} {theirs.get(n)}, the lock has {mine[n]}" for n in changed)
+            yield from (
+                f"stage {stage['name']}: {n} {_shown(theirs.get(n))}, the lock has {_shown(mine[n])}" for n in changed
+            )

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chdtf.clip import read_description
 from chdtf.columns import Row, rows_from_table
 from chdtf.errors import UserError
+from chdtf.schema import FPS
 from pipelines.publication.lock import Lock
 from pipelines.publication.lock_row import lock_row
 
@@ -33,6 +35,13 @@ def published_rows(root: Path) -> Iterator[Row]:
         yield from _rows(root / name)
     if (root / "rejected.parquet").is_file():
         yield from _rows(root / "rejected.parquet")
+
+
+def published_seconds(root: Path) -> float:
+    """Length of all published clips, in seconds; 0 where nothing is published."""
+    paths = sorted((root / "meta").glob("*.parquet"))
+    frames = (pc.sum(pq.read_table(path, columns=["num_frames"])["num_frames"]).as_py() for path in paths)
+    return sum(count or 0 for count in frames) / FPS
 
 
 def _rows(path: Path) -> Iterator[Row]:

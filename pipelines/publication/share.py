@@ -30,7 +30,8 @@ _ABOUT = """\
 | `tombstones.csv` | sources that were withdrawn; delete what you have of them |
 
 Make the same clips with `disentbench build --manifest lock.csv --out FOLDER`, or cut and judge the videos anew with
-`--manifest manifest.csv`. `disentbench diff lock.csv FOLDER` says which clips you miss and why.
+`--manifest manifest.csv`. `disentbench diff lock.csv FOLDER` says which clips you miss and why. An address `file:NAME`
+was a file of whoever made the list: lay your copy beside the list under that name, and add `--allow-local`.
 
 ## Licences
 

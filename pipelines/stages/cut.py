@@ -86,7 +86,7 @@ class Stage:
     region_span: float = 1.75
 
     def __post_init__(self) -> None:
-        """Hash the model file. Raises `UserError` for bounds that no clip meets, and for a detector that is not there."""
+        """Hash the model file. Raises `UserError` for bounds that no clip meets, and for a missing detector."""
         if not 0 < self.min_clip_s <= self.max_clip_s:
             raise UserError(f"min_clip_s {self.min_clip_s:g}, max_clip_s {self.max_clip_s:g}: no clip is so long")
         if self.detector not in NAMES:

@@ -83,6 +83,10 @@ def test_every_row_is_accounted_for(built: tuple[Path, BuildSummary]) -> None:
     assert (summary.rows_in, summary.accepted, summary.rejected, summary.failed) == (4, 2, 2, 0)
     assert summary.account.reasons == {"no_face": 1, "unreadable": 1}
     assert "4 videos in: 2 accepted, 2 rejected, 0 failed" in summary.text()
+    seconds = sum(clip.num_frames for clip in read_clips(out)) / 25
+    assert seconds > 1
+    assert summary.clip_s == pytest.approx(seconds)
+    assert f"clips: 2 accepted ({seconds:.0f} s), 2 rejected, 0 failed" in summary.text()
     assert sorted(clip.clip_id for clip in read_clips(out)) == ["one_000", "two_000"]
     assert {row["video_id"] for row in pq.read_table(out / "rejected.parquet").to_pylist()} == {"nobody", "broken"}
     (record,) = (out / "runs").iterdir()
@@ -277,6 +281,7 @@ def test_hard_inputs_end_with_their_own_reason(shared: Path, tmp_path: Path) -> 
 
 PLAIN_VIEWS = ("grid_bbaf2n", "merkel_15", "mead_w040", "obama_540p")
 CLIPS_REFUSED = {
+    "imtalker_3": "duplicate",  # the footage of hdtf_katiehill, cropped and encoded anew
     "liveportrait_d9": "silence",  # acted without sound, -60 dBFS
     "lrs3_profile": "face_too_small",  # a speaker on a far stage, 34 px
     "skarsgard_1080p": "face_moves",  # the camera zooms in to twice the size

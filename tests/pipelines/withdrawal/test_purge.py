@@ -285,7 +285,7 @@ def test_results_lose_the_clips_and_what_was_made_of_all(place: Path, hand: Any,
 def test_what_is_not_there_is_said_and_kept_out(place: Path, capsys: pytest.CaptureFixture[str]):
     out = place / "out"
     assert main(["purge", str(out), "youtube:abcdefghijk", "--apply"]) == 1
-    assert "holds nothing of this source" in capsys.readouterr().out
+    assert "holds nothing of youtube:abcdefghijk;" in capsys.readouterr().out
     assert [entry.source_id for entry in tombstones.read(out / "tombstones.csv")] == ["youtube:abcdefghijk"]
     assert list(out.glob("purge-*.json")) == []
     with pytest.raises(UserError, match="holds no dataset"):
