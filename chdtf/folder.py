@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
+import pyarrow as pa
+
 from chdtf.errors import UserError
 from chdtf.manifest_row import ManifestRow
 
@@ -35,6 +37,28 @@ def local_path(url: str, manifest_folder: Path) -> Path:
     if rest.startswith("//"):
         rest = "/" + rest[2:].partition("/")[2]  # what precedes is empty or localhost
     return Path(manifest_folder) / os.fsdecode(unquote_to_bytes(rest))
+
+
+def with_file_states(manifest: pa.Table, manifest_folder: Path) -> pa.Table:
+    """The manifest's table with a column `file_state`: size and time of change of a local file, else null.
+
+    So that a file which was replaced under its old name is noticed without being read. A row with a hash needs none.
+    """
+    states: list[str | None] = []
+    pinned = manifest.column("sha256") if "sha256" in manifest.column_names else pa.nulls(manifest.num_rows)
+    for url, sha256 in zip(manifest.column("url"), pinned, strict=True):
+        states.append(None if sha256.is_valid else _state(url.as_py(), manifest_folder))
+    return manifest.append_column("file_state", pa.array(states, pa.string()))
+
+
+def _state(url: str, manifest_folder: Path) -> str | None:
+    if not url.lower().startswith("file:"):
+        return None
+    try:
+        found = local_path(url, manifest_folder).stat()
+    except (OSError, RuntimeError, ValueError):
+        return None  # the download stage says what is wrong
+    return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
 
 
 def from_folder(

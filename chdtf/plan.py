@@ -24,7 +24,8 @@ from chdtf.stage import extended_schema
 PLAN = Path("work", "plan.parquet")
 # of a lock's rows: one clip exactly as it is, the region of the source that it was taken from, and the source's site id
 LOCKED = pa.schema([("roi", pa.list_(pa.float64())), ("is_exact", pa.bool_()), ("site_id", pa.string())])
-INPUT = extended_schema(pa.schema([*MANIFEST, *LOCKED]), OUTCOME)  # of the shards that the first stage reads
+_STATE = pa.field("file_state", pa.string())  # of a local file: `chdtf.folder.with_file_states`
+INPUT = extended_schema(pa.schema([*MANIFEST, *LOCKED, _STATE]), OUTCOME)  # of the shards that the first stage reads
 _TABLE = INPUT.append(pa.field("shard", pa.int32(), nullable=False))
 
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)

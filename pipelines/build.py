@@ -20,6 +20,7 @@ from chdtf.clip import CONFIGS, read_description
 from chdtf.columns import Row
 from chdtf.errors import UserError
 from chdtf.execute import Outcome, Progress, run_local
+from chdtf.folder import with_file_states
 from chdtf.manifest import read_manifest_table
 from chdtf.plan import INPUT, input_rows, make_plan, planned_rows
 from chdtf.record import RunRecord
@@ -217,13 +218,15 @@ def build(
     with exclusive(root), _recorded(root, manifest, settings, engine) as record:
         clear(root)
         blocked = find(*tombstones, dataset=root)
-        planned = make_plan(root, rows, videos_per_shard)
+        planned = make_plan(root, with_file_states(rows, manifest.absolute().parent), videos_per_shard)
         chains = [
             Chain(root, shard.index, stages, blocked if blocked.entries else None, shard.content) for shard in planned
         ]
-        record.details = {"videos": rows.num_rows, "videos_done_before": videos_done(root, planned)}
+        pending = [chain for chain in chains if not chain_is_complete(chain)]
+        record.details = {"videos": rows.num_rows, "stale": [chain.index for chain in pending]}
+        record.details["videos_done_before"] = videos_done(root, planned, dataclasses.asdict(record))
         record.write(root)
-        reports, dead = _run(chains, engine, progress or _no_progress)
+        reports, dead = _run(chains, pending, engine, progress or _no_progress)
         shards = [chain.result for chain in chains if chain not in dead]
         lost = _lost_rows(dead)
         published = not is_published(root, found, publication_fingerprint(shards, lost, thresholds, blocked))
@@ -264,9 +267,10 @@ def _recorded(root: Path, manifest: Path, settings: dict[str, Any], engine: Engi
         record.finish(root, outcome)
 
 
-def _run(chains: Sequence[Chain], engine: Engine, progress: Progress) -> tuple[list[ShardReport], list[Chain]]:
+def _run(
+    chains: Sequence[Chain], pending: Sequence[Chain], engine: Engine, progress: Progress
+) -> tuple[list[ShardReport], list[Chain]]:
     """Run the chains that are not complete, without starting a process when all are."""
-    pending = [chain for chain in chains if not chain_is_complete(chain)]
     kept = len(chains) - len(pending)
     progress(kept, len(chains), "kept")
     if not pending:

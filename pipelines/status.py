@@ -110,20 +110,32 @@ def _entries(step: Path, name: str) -> int | None:
     return max(counts, default=None)
 
 
-def videos_done(root: Path, shards: Sequence[PlannedShard]) -> int:
-    """Videos that have gone through all stages. Rows go depth first, so that the first stage's journal tells."""
+def videos_done(root: Path, shards: Sequence[PlannedShard], record: Mapping[str, Any] | None = None) -> int:
+    """Videos that have gone through all stages, by the files and by the record of the run that is or was at work.
+
+    The record tells which shards it found stale: their old files are there and do not count. Rows go depth first, so
+    that the first journal of a shard tells how much of it is done.
+    """
+    details = (record or {}).get("details", {})
+    stale = details.get("stale")
+    since = datetime.datetime.fromisoformat(record["started"]).timestamp() if record and stale is not None else 0.0
     steps = _steps(root)
-    if not steps:
-        return 0
-    done = 0
-    for shard in shards:
-        name = f"shard-{shard.index:05d}"
-        entries = _entries(steps[0], name)
-        if entries is not None:
-            done += min(shard.num_videos, entries)
-        elif (steps[-1] / f"{name}.parquet").exists():
-            done += shard.num_videos
-    return done
+    return int(1e-6 + sum(shard.num_videos * _share_done(steps, shard, stale, since) for shard in shards))
+
+
+def _share_done(steps: Sequence[Path], shard: PlannedShard, stale: Sequence[int] | None, since: float) -> float:
+    """How much of a shard is done, 0 to 1."""
+    if stale is not None and shard.index not in stale:
+        return 1.0
+    name = f"shard-{shard.index:05d}"
+    for number, step in enumerate(steps):
+        if (entries := _entries(step, name)) is not None:
+            given = pq.read_metadata(steps[number - 1] / f"{name}.parquet").num_rows if number else shard.num_videos
+            return min(1.0, entries / max(given, 1))
+    try:
+        return float(bool(steps) and (steps[-1] / f"{name}.parquet").stat().st_mtime >= since)
+    except FileNotFoundError:
+        return 0.0
 
 
 def _is_held(root: Path) -> bool:
@@ -179,7 +191,7 @@ def status(root: Path) -> Status:
             running.append((marker.stem, item, max(0.0, now - item.since)))
     failures, rejects = _outcomes(steps[-1] if steps else None, shards)
     videos = sum(shard.num_videos for shard in shards)
-    done = videos_done(root, shards)
+    done = videos_done(root, shards, record)
     return Status(
         root=root,
         is_running=is_running,

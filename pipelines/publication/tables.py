@@ -58,7 +58,7 @@ def is_scalar(field: pa.Field) -> bool:
 
 def scalar_schema(schema: pa.Schema) -> pa.Schema:
     """Columns of finished rows without arrays, files of work/ and outcome: what meta and the rejected rows share."""
-    left_out = {*PATHS, *COMPARED.names, "clip_id", "error", "reject"}
+    left_out = {*PATHS, *COMPARED.names, "clip_id", "error", "reject", "file_state"}
     kept = [field.with_nullable(True) for field in schema if is_scalar(field) and field.name not in left_out]
     return pa.schema([pa.field("clip_id", pa.string()), *kept, *COMPARED])
 

@@ -69,6 +69,7 @@ class Stage:
             pa.field("uploader", pa.string()),
             pa.field("site_license", pa.string()),
             pa.field("site_id", pa.string()),  # "youtube:ID"; null: a file, or a direct link
+            pa.field("file_state", pa.string()),  # null from here on: the file's hash is known
         ]
     )
 
@@ -197,7 +198,8 @@ class Stage:
             path.unlink()  # of a local source only the workspace's own name of it
             raise
         # a lock knows of a file that it was of a site
-        return {**columns, **dataclasses.asdict(site), "site_id": site.site_id or row.get("site_id")}
+        known = {"site_id": site.site_id or row.get("site_id"), "file_state": None}
+        return {**columns, **dataclasses.asdict(site), **known}
 
 
 def source_name(row: Row) -> str:

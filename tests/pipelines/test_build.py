@@ -302,3 +302,15 @@ def test_real_clips_are_accepted_or_refused_with_a_reason_that_a_person_shares(s
         if clip.video_id in PLAIN_VIEWS:
             assert clip.scores()["face_found_share"] == 1, clip.clip_id
             assert 110 < clip.scores()["face_size_px"] < 190, clip.clip_id
+
+
+def test_a_local_file_replaced_under_its_name_is_noticed(tmp_path: Path) -> None:
+    """Also without a hash in the manifest; a file that is as it was is left alone."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.mp4").write_bytes(name.encode())
+    manifest = tmp_path / "list.csv"
+    write_manifest(from_folder(tmp_path, manifest=manifest), manifest)
+    assert build(manifest, tmp_path / "out", 0, True).account.reasons == {"unreadable": 2}
+    assert build(manifest, tmp_path / "out", 0, True).shards_run == 0
+    talking(tmp_path / "a.mp4", has_face=False)
+    assert build(manifest, tmp_path / "out", 0, True).account.reasons == {"no_face": 1, "unreadable": 1}

@@ -98,3 +98,23 @@ def test_a_journal_that_goes_while_it_is_counted_is_a_shard_that_is_complete(
     monkeypatch.setattr("pipelines.status.count_entries", gone)
     monkeypatch.setattr("pipelines.status._is_held", lambda _: journal.touch() or True)
     assert [stage.rows for stage in status(tmp_path / "out").stages] == [1]
+
+
+def test_a_run_that_makes_only_a_late_stage_again_tells_how_far_it_is(toys: Any, tmp_path: Path) -> None:
+    """The first stage's files are all there; what counts is what this run found stale."""
+    names = [f"v{i}" for i in range(4)]
+    rows = [ManifestRow(name, f"https://videos.example/{name}", speaker_id=name, split="train") for name in names]
+    write_manifest(rows, tmp_path / "toys.csv")
+    for name in names:
+        (tmp_path / f"again-{name}").write_text("reject")
+    folder, out = str(tmp_path), tmp_path / "out"
+    build(
+        tmp_path / "toys.csv", out, 0, videos_per_shard=2, stages=(toys.Add(folder=folder), toys.Again(folder=folder))
+    )
+    assert status(out).videos_done == 4
+    (tmp_path / "again-v3").write_text("stop")
+    changed = (toys.Add(folder=folder), toys.Again(folder=folder, amount=5))
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "toys.csv", out, 0, videos_per_shard=2, stages=changed)
+    stopped = status(out)
+    assert (stopped.outcome, stopped.videos_done) == ("interrupted", 3)
