@@ -1,12 +1,15 @@
 """Clips that no leaderboard may count any more, because a tombstone stands for their source."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from chdtf.clip import Clip
 from chdtf.tombstones import WORD, Tombstones
 
+if TYPE_CHECKING:  # it imports scipy, which nothing here needs
+    from chdtf.clip import Clip
 
-def withdrawn_clips(clips: Sequence[Clip], tombstones: Tombstones) -> dict[str, str]:
+
+def withdrawn_clips(clips: "Sequence[Clip]", tombstones: Tombstones) -> dict[str, str]:
     """Words by clip id (`tombstoned: ...`), of the clips whose source or content is on the list.
 
     They are neither generated nor scored; `is_withdrawn` tells their reason from others, and a table says how many they

@@ -5,6 +5,7 @@ that row up when it dies of it once more (`chdtf.watch`).
 """
 
 import collections
+import contextlib
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -12,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -32,7 +33,9 @@ def run_local(chains: Sequence[Chain], workers: int, progress: Progress) -> Outc
     """Run all chains with so many processes; with 0 in this one, where nothing that is stuck can be ended."""
     if workers == 0:
         return _in_turn(chains, progress)
-    return gathered(chains, _Pool(min(workers, max(len(chains), 1))).run(chains), progress)
+    pool = _Pool(min(workers, max(len(chains), 1)))
+    with contextlib.closing(pool.run(chains)) as results:  # also when progress raises: no worker outlives this call
+        return gathered(chains, results, progress)
 
 
 def _in_turn(chains: Sequence[Chain], progress: Progress) -> Outcome:
@@ -103,7 +106,7 @@ class _Pool:
         self._workers = [_Worker() for _ in range(workers)]
         self._deaths = Deaths()
 
-    def run(self, chains: Sequence[Chain]) -> Iterator[tuple[Chain, list[ShardReport] | None]]:
+    def run(self, chains: Sequence[Chain]) -> Generator[tuple[Chain, list[ShardReport] | None], None, None]:
         """Yield each chain with its reports, or with None when it was given up."""
         todo = collections.deque(chains)
         try:

@@ -251,8 +251,7 @@ def build(
 @contextlib.contextmanager
 def _recorded(root: Path, manifest: Path, settings: dict[str, Any], engine: Engine) -> Iterator[RunRecord]:
     """Write the run's record before the work, and complete it with how the work ended."""
-    for left in (root / "work").rglob(".tmp-*"):  # what a killed run left half-written
-        left.unlink(missing_ok=True)
+    _remove_half_written(root)  # by a run that was killed
     record = RunRecord.start(sys.argv, {**settings, "engine": dataclasses.asdict(engine)})
     record.inputs = {str(manifest): settings["manifest"]}
     record.write(root)
@@ -264,7 +263,13 @@ def _recorded(root: Path, manifest: Path, settings: dict[str, Any], engine: Engi
         outcome = "interrupted"
         raise
     finally:
+        _remove_half_written(root)  # by workers that were ended
         record.finish(root, outcome)
+
+
+def _remove_half_written(root: Path) -> None:
+    for left in (root / "work").rglob(".tmp-*"):
+        left.unlink(missing_ok=True)
 
 
 def _run(

@@ -119,13 +119,19 @@ def packages() -> Iterator[Check]:
 def package(wanted: Requirement, purpose: str, needed: bool, remedy: str = "") -> Check:
     """One installed package against a requirement."""
     remedy = remedy or f'pip install "{wanted.name}{wanted.specifier}"'
-    try:
-        version = metadata.version(wanted.name)
-    except metadata.PackageNotFoundError:
+    version = _version(wanted.name) or _version(f"{wanted.name}-headless")  # OpenCV's build for servers is as good
+    if version is None:
         return Check(MISSING, wanted.name, "not installed", purpose, remedy, needed)
     if not wanted.specifier.contains(version, prereleases=True):
         return Check(OLD, wanted.name, f"{version}, wanted {wanted.specifier}", purpose, remedy, needed)
     return Check(OK, wanted.name, version, purpose, needed=needed)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def ffmpeg() -> Check:
