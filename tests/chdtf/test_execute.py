@@ -210,7 +210,6 @@ def test_a_stopped_run_continues_to_the_same_end(toys: Any, tmp_path: Path, work
     assert len(before) < len(wanted)
     run_local(make_chains(toys, root), 0, Watcher())
     assert files(root) == wanted
-    assert not list(root.rglob(".tmp-*")) or stop == signal.SIGKILL
 
 
 @pytest.mark.parametrize("workers", [0, 1])
