@@ -40,13 +40,13 @@ def progress(root: Path) -> int:
 
 @pytest.mark.slow
 def test_a_build_killed_again_and_again_equals_an_uninterrupted_one(sample_dataset: Path, tmp_path: Path) -> None:
-    """The bundled sample, killed with SIGKILL four times at ever later moments, among them in mid-clip."""
+    """The bundled sample, killed with SIGKILL three times at ever later moments, among them in mid-clip."""
     out = tmp_path / "out"
     manifest = sample_dataset / "manifest.csv"
     command = [sys.executable, "-c", "from benchmark.cli import main; raise SystemExit(main())"]
     command += ["build", "--manifest", str(manifest), "--out", str(out), "--allow-local", "--workers", "2"]
     before = 0
-    for step in (1, 3, 9, 20):
+    for step in (1, 5, 20):
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             while progress(out) < before + step:
                 assert process.poll() is None, (process.stderr or sys.stderr).read()
@@ -60,4 +60,4 @@ def test_a_build_killed_again_and_again_equals_an_uninterrupted_one(sample_datas
     assert done.returncode == 0, done.stderr
     assert files(out) == files(sample_dataset)
     outcomes = [json.loads(path.read_text())["outcome"] for path in sorted((out / "runs").iterdir())]
-    assert sorted(outcomes) == ["done", *["running"] * 4]
+    assert sorted(outcomes) == ["done", *["running"] * 3]

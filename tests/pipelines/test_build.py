@@ -3,6 +3,7 @@
 import fcntl
 import importlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -288,13 +289,22 @@ CLIPS_REFUSED = {
 }
 
 
+# further recordings like some that stay, and long ones: left out for time unless DISENTBENCH_ALL_CLIPS is set
+MORE_OF_THE_SAME = (
+    *("merkel_0", "merkel_1", "merkel_10", "merkel_11", "merkel_12", "merkel_13", "grid_brbk7n", "grid_lbax4n"),
+    *("mead_m003", "mead_m026", "edtalk_pose2", "liveportrait_d10", "latentsync_2", "infinitetalk_ref"),
+)
+
+
 @pytest.mark.slow
 def test_real_clips_are_accepted_or_refused_with_a_reason_that_a_person_shares(shared: Path, tmp_path: Path) -> None:
-    """All 35, which takes a minute: 224 px to 1080p, five codecs, 25 to 30 fps."""
-    write_manifest(from_folder(shared / "data" / "clips"), tmp_path / "clips.csv")
+    """21 of the 35: 224 px to 1080p, five codecs, 25 to 30 fps."""
+    left_out = () if os.environ.get("DISENTBENCH_ALL_CLIPS") else MORE_OF_THE_SAME
+    rows = [row for row in from_folder(shared / "data" / "clips") if row.video_id not in left_out]
+    write_manifest(rows, tmp_path / "clips.csv")
     summary = build(tmp_path / "clips.csv", tmp_path / "out", workers=2, allow_local=True)
     found = expected(summary, tmp_path / "out")
-    assert len(found) == 35
+    assert len(found) == 35 - len(left_out)
     assert {name: reason for name, reason in found.items() if reason != "accepted"} == CLIPS_REFUSED
     for clip in read_clips(tmp_path / "out"):
         assert clip.scores()["face_found_share"] > 0.95, clip.clip_id
