@@ -11,6 +11,7 @@ from benchmark.cli import main, verbs
 from chdtf.face_model import load_model
 from chdtf.manifest import read_manifest
 from chdtf.media import probe, read_waveform
+from pipelines.recipes import chdtf_recipe, configured
 
 
 @pytest.mark.parametrize("verb", sorted(verbs()))
@@ -39,6 +40,14 @@ def test_methods_and_weights_are_listed(
     out = capsys.readouterr().out
     assert "disenttalk" in out
     assert re.search(r"^syncnet_v2 +missing", out, re.MULTILINE)
+
+
+def test_every_setting_that_is_listed_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
+    """`stages` prints what `build --set` takes; with the values that it prints nothing changes."""
+    assert main(["stages"]) == 0
+    listed = [line.strip() for line in capsys.readouterr().out.splitlines() if "=" in line]
+    assert "cut.max_clip_s=30.0" in listed
+    assert configured(chdtf_recipe(), listed) == chdtf_recipe()
 
 
 @pytest.mark.slow

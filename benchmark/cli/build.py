@@ -46,7 +46,7 @@ class Command:
     recipe: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A recipe (manifests/chdtf.toml) whose settings and thresholds are used; its list comes from discover."""
     set: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="STAGE.FIELD=VALUE")] = ()
-    """A setting of a stage, such as cut.max_clip_s=20; again for more. a dataset's card lists them all."""
+    """A setting of a stage, such as cut.max_clip_s=20; again for more. disentbench stages lists them."""
     tombstones: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE")] = ()
     """A list of withdrawn sources, beside manifests/tombstones.csv and the dataset's own; again for more."""
 
