@@ -68,7 +68,9 @@ def make_plan(root: Path, manifest: pa.Table, size: int | None = None) -> list[P
     size = size or videos_per_shard(manifest.num_rows)
     shards = _assigned(manifest.column("video_id"), before, size)
     order = np.argsort(shards, kind="stable")
-    rows = input_rows(manifest).take(pa.array(order)).combine_chunks()
+    rows = input_rows(manifest)
+    if not np.array_equal(order, np.arange(len(order))):  # a copy of a long manifest is worth sparing
+        rows = rows.take(pa.array(order))
     borders = [0, *(np.flatnonzero(np.diff(shards[order])) + 1).tolist(), len(order)]
     parts = [rows.slice(begin, end - begin) for begin, end in itertools.pairwise(borders)]
     numbers = [int(shards[order[begin]]) for begin in borders[:-1]]
