@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from chdtf.columns import Row, rows_from_table
+from chdtf.engine.shards import read_shard
 from chdtf.schema import OUTCOME
-from chdtf.shards import read_shard
 
 ITEMS = pa.schema(
     [

@@ -22,19 +22,19 @@ from benchmark.footage import Footage, Unscored
 from benchmark.metric import MetricBase
 from benchmark.normalise import AS_IS, Normalise
 from chdtf import weights
-from chdtf.chain import Chain, chain_is_complete
 from chdtf.columns import Row, rows_from_table, table_from_rows
-from chdtf.errors import UserError, is_disk_full
-from chdtf.execute import Progress, run_local
-from chdtf.files import sha256_file
-from chdtf.schema import OUTCOME
-from chdtf.shards import (
+from chdtf.engine.chain import Chain, chain_is_complete
+from chdtf.engine.execute import Progress, run_local
+from chdtf.engine.shards import (
     Workspace,
     content_hash,
     read_shard,
     shard_metadata,
     write_shard,
 )
+from chdtf.errors import UserError, is_disk_full
+from chdtf.files import sha256_file
+from chdtf.schema import OUTCOME
 
 log = logging.getLogger(__name__)
 

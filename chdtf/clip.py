@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chdtf.coefficients import Coefficients, from_row
 from chdtf.columns import Row, rows_from_table
 from chdtf.errors import UserError
 from chdtf.files import atomic_path
 from chdtf.media import encode_audio, read_frames, read_waveform
+from chdtf.morphable.coefficients import Coefficients, from_row
 from chdtf.schema import COEFFS, NUM_LANDMARKS, SPLITS, check_version
 
 DESCRIPTION = "dataset.json"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from chdtf.coefficients import FaceModel
 from chdtf.dataset import MotionClip
-from chdtf.face_regions import mirror_map
 from chdtf.faces import LOWER_INNER_LIP, UPPER_INNER_LIP
+from chdtf.morphable.coefficients import FaceModel
+from chdtf.morphable.regions import mirror_map
 from chdtf.schema import SAMPLES_PER_FRAME
 from disenttalk_ref.audio import AudioFeatures, normalise_loudness
 

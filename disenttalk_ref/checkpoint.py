@@ -10,9 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from chdtf.coefficients import FaceModel, load_model
 from chdtf.errors import UserError
 from chdtf.files import atomic_path
+from chdtf.morphable.coefficients import FaceModel, load_model
 from chdtf.schema import NUM_EXPRESSION
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.diffusion import Diffusion

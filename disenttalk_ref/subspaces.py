@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from chdtf.coefficients import Coefficients
 from chdtf.errors import UserError
-from chdtf.face_model import DEFAULT_MODEL, FaceModel, load_model
-from chdtf.face_regions import region_weights
 from chdtf.faces import eye_aspect_ratio, mouth_opening
 from chdtf.files import write_text
+from chdtf.morphable.coefficients import Coefficients
+from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
+from chdtf.morphable.regions import region_weights
 
 K_LIP, K_EYE = 13, 8
 CLOSED_SHARE = 0.2  # the share of a clip's frames that count as closed, and as open

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from chdtf.coefficients import FaceModel, load_model
 from chdtf.dataset import MotionClip, MotionDataset
 from chdtf.errors import UserError
 from chdtf.files import atomic_path
+from chdtf.morphable.coefficients import FaceModel, load_model
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.batches import Augmentation, Batch, WindowSampler
 from disenttalk_ref.checkpoint import Checkpoint, Header, new_checkpoint, save_checkpoint

@@ -15,21 +15,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chdtf.chain import Chain, chain_is_complete
 from chdtf.clip import CONFIGS, read_description
 from chdtf.columns import Row
+from chdtf.engine.chain import Chain, chain_is_complete
+from chdtf.engine.execute import Outcome, Progress, run_local
+from chdtf.engine.plan import INPUT, input_rows, make_plan, planned_rows
+from chdtf.engine.shards import content_hash
+from chdtf.engine.stage import Stage, config_fingerprint, extended_schema
+from chdtf.engine.step_log import ShardReport
+from chdtf.engine.watch import clear, tidy
 from chdtf.errors import UserError
-from chdtf.execute import Outcome, Progress, run_local
 from chdtf.folder import with_file_states
 from chdtf.manifest import read_manifest_table
-from chdtf.plan import INPUT, input_rows, make_plan, planned_rows
 from chdtf.record import RunRecord
-from chdtf.shards import content_hash
 from chdtf.splits import splits_of
-from chdtf.stage import Stage, config_fingerprint, extended_schema
-from chdtf.step_log import ShardReport
 from chdtf.tombstones import find
-from chdtf.watch import clear, tidy
 from pipelines.account import Account
 from pipelines.acquire.doctor import preflight
 from pipelines.acquire.fetch import Network
@@ -58,7 +58,7 @@ class Engine:
         if self.kind == "local":
             return run_local(chains, self.workers, progress)
         if self.kind == "ray":
-            from chdtf.execute_ray import run_ray
+            from chdtf.engine.execute_ray import run_ray
 
             return run_ray(chains, self.address, self.workers, progress)
         raise UserError(f"engine {self.kind!r}: there is 'local' and 'ray'")

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chdtf.engine.stage import Stage
 from chdtf.errors import UserError
-from chdtf.stage import Stage
 from pipelines.acquire.fetch import Network
 
 _RANGES = {  # what a number may be where not any from 0 on

@@ -13,11 +13,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from chdtf.journal import count_entries
-from chdtf.plan import PlannedShard, read_planned
-from chdtf.shards import read_shard, shard_metadata
-from chdtf.stage import RUNNING
-from chdtf.watch import Item, read_marker
+from chdtf.engine.journal import count_entries
+from chdtf.engine.plan import PlannedShard, read_planned
+from chdtf.engine.shards import read_shard, shard_metadata
+from chdtf.engine.stage import RUNNING
+from chdtf.engine.watch import Item, read_marker
 from pipelines.account import reason_of
 
 

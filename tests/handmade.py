@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from chdtf import media
-from chdtf.coefficients import Coefficients, to_row
 from chdtf.columns import Row, table_from_rows
-from chdtf.face_model import load_model
+from chdtf.engine.shards import extended_schema, write_shard
+from chdtf.morphable.coefficients import Coefficients, to_row
+from chdtf.morphable.model import load_model
 from chdtf.schema import MANIFEST, NUM_LANDMARKS, OUTCOME, SAMPLES_PER_FRAME
-from chdtf.shards import extended_schema, write_shard
 from pipelines.account import Account
 from pipelines.publication.publish import publish
 from pipelines.recipes import chdtf_recipe

@@ -9,9 +9,9 @@ import pytest
 from benchmark.metric import get_metric
 from benchmark.normalise import AS_IS
 from chdtf.clip import Clip, read_clips
-from chdtf.coefficients import landmarks_of
-from chdtf.face_model import load_model
 from chdtf.faces import mouth_opening
+from chdtf.morphable.coefficients import landmarks_of
+from chdtf.morphable.model import load_model
 from chdtf.sample import read_truth
 from chdtf.schema import FPS, SAMPLES_PER_FRAME
 

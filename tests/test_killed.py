@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from chdtf.engine.journal import count_entries
 from chdtf.files import sha256_file
-from chdtf.journal import count_entries
 
 UNEQUAL = {"report.html", "work/.lock"}  # the one tells seconds; the other is empty
 

@@ -8,9 +8,9 @@ import pytest
 from skimage import data, io
 
 from benchmark.cli import main, verbs
-from chdtf.face_model import load_model
 from chdtf.manifest import read_manifest
 from chdtf.media import probe, read_waveform
+from chdtf.morphable.model import load_model
 from pipelines.recipes import chdtf_recipe, configured
 
 

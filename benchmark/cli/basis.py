@@ -23,8 +23,8 @@ class Command:
 
     def run(self) -> int:
         """Compute, write, and print its hash."""
-        from chdtf.basis import basis_from_datasets
-        from chdtf.face_model import save_model
+        from chdtf.morphable.basis import basis_from_datasets
+        from chdtf.morphable.model import save_model
 
         model = basis_from_datasets(self.data)
         save_model(model, self.out)

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.spatial import Delaunay
 
 from chdtf.faces import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, RIGID, tessellation
+from chdtf.morphable.similarity import fit_similarity
 from chdtf.schema import NUM_VERTICES
-from chdtf.similarity import fit_similarity
 from chdtf.warp.layers import Box
 
 _SLIVER_PX = 0.35  # triangles less high than this are slivers

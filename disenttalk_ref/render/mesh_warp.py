@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chdtf.coefficients import Coefficients, fit_image, landmarks_of
 from chdtf.errors import UserError
-from chdtf.face_model import DEFAULT_MODEL, FaceModel, load_model
 from chdtf.faces import detect_landmarks
 from chdtf.media import resize
+from chdtf.morphable.coefficients import Coefficients, fit_image, landmarks_of
+from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
 from chdtf.schema import FRAME_SIZE_PX
 from chdtf.warp import FaceWarp
 

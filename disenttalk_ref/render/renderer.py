@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from chdtf.coefficients import Coefficients
+from chdtf.morphable.coefficients import Coefficients
 
 
 class Portrait(Protocol):

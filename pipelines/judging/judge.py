@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row, rows_from_table, table_from_rows
+from chdtf.engine.shards import iter_rows, read_shard
 from chdtf.files import sha256_file
 from chdtf.schema import OUTCOME
-from chdtf.shards import iter_rows, read_shard
 from chdtf.tombstones import WORD, Tombstones
 from pipelines.judging import compare
 from pipelines.judging.thresholds import Thresholds

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from chdtf.columns import Row
+from chdtf.engine.shards import shard_metadata
 from chdtf.errors import UserError
 from chdtf.files import write_text
-from chdtf.shards import shard_metadata
 
 ORIGIN = Path("work") / "publication.json"
 

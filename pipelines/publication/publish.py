@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 
 from chdtf.clip import CONFIGS, DESCRIPTION
 from chdtf.columns import Row, rows_from_table
+from chdtf.engine.shards import iter_rows, shard_metadata
 from chdtf.errors import DiskFullError, UserError, is_disk_full
 from chdtf.files import sha256_file, write_text
 from chdtf.schema import SCHEMA_VERSION
-from chdtf.shards import iter_rows, shard_metadata
 from chdtf.tombstones import Tombstones
 from pipelines.account import Account, account
 from pipelines.acquire.availability import availability_rows, write_availability

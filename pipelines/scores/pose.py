@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from chdtf.columns import Row
-from chdtf.face_model import DEFAULT_MODEL, load_model
+from chdtf.morphable.model import DEFAULT_MODEL, load_model
 
 COLUMNS = ("yaw_median_deg", "yaw_max_deg", "pitch_median_deg", "pitch_max_deg", "face_size_px")
 FOREHEAD, CHIN, RIGHT_EAR, LEFT_EAR = 10, 152, 234, 454  # mesh vertices; right and left are the subject's

@@ -15,11 +15,11 @@ import av
 import pyarrow as pa
 
 from chdtf.columns import Row
+from chdtf.engine.shards import Workspace
 from chdtf.errors import Reject, UserError
 from chdtf.files import sha256_file
 from chdtf.media import UnreadableError, decode, frames, refusing
 from chdtf.schema import FPS, frames_of
-from chdtf.shards import Workspace
 from pipelines.clips.detectors import NAMES, Detector, load
 from pipelines.clips.shots import Sensitivity, look, shots
 from pipelines.clips.speech import Speech, speech_segments

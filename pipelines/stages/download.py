@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from chdtf.columns import Row
+from chdtf.engine.shards import Workspace
 from chdtf.errors import Reject, Transient, is_disk_full
 from chdtf.files import sha256_file
 from chdtf.manifest import local_path
 from chdtf.media import UnreadableError, probe
-from chdtf.shards import Workspace
 from pipelines.acquire.containers import refuse_unsafe
 from pipelines.acquire.fetch import Limits, Network, check_cookies, fetch
 from pipelines.acquire.site import Site, read_site, write_site

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from chdtf.coefficients import FITTER_VERSION, fit_clip, fit_error_px, to_row
 from chdtf.columns import Row
+from chdtf.engine.shards import Workspace
 from chdtf.errors import Reject
-from chdtf.face_model import DEFAULT_MODEL, FaceModel, load_model
+from chdtf.morphable.coefficients import FITTER_VERSION, fit_clip, fit_error_px, to_row
+from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
 from chdtf.schema import COEFFS, NUM_LANDMARKS
-from chdtf.shards import Workspace
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from chdtf.columns import Row
+from chdtf.engine.shards import Workspace
 from chdtf.media import frames
 from chdtf.schema import FPS, NUM_LANDMARKS, frames_of
-from chdtf.shards import Workspace
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from chdtf import syncnet, weights
 from chdtf.columns import Row
+from chdtf.engine.shards import Workspace
 from chdtf.errors import UserError
 from chdtf.files import sha256_file
 from chdtf.media import frames, read_frames, read_waveform
 from chdtf.schema import FPS, NUM_LANDMARKS
-from chdtf.shards import Workspace
 from pipelines.scores import identity, pose, sharpness, sound, speaker, sync
 from pipelines.scores.footage import Footage
 

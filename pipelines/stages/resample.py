@@ -10,12 +10,12 @@ import pyarrow as pa
 from chdtf.colour import mean_level
 from chdtf.columns import Row
 from chdtf.encode import encode_audio, write_video
+from chdtf.engine.shards import Workspace
 from chdtf.errors import Reject
 from chdtf.files import atomic_path
 from chdtf.media import fit_length, read_waveform
 from chdtf.region import Footage, contains, read_footage
 from chdtf.schema import FPS, FRAME_SIZE_PX, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
-from chdtf.shards import Workspace
 
 _ENOUGH_PX = 0.88 * FRAME_SIZE_PX  # of a crop in frames kept smaller; fewer are worth decoding again for
 

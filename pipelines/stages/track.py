@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from chdtf.columns import Row
+from chdtf.engine.shards import Workspace
 from chdtf.errors import Reject
-from chdtf.shards import Workspace
 from pipelines.clips.framing import (
     Framing,
     crop_box,

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row
+from chdtf.engine.plan import PLAN
 from chdtf.errors import UserError
-from chdtf.plan import PLAN
 from chdtf.site_id import named_site_id, site_id, site_id_of_clip
 from chdtf.tombstones import Tombstone, Tombstones
 from pipelines.stages.download import source_name

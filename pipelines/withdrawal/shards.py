@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row
+from chdtf.engine.plan import INPUT, PLAN, read_planned
+from chdtf.engine.shards import ShardRows, content_hash, content_of_rows, shard_metadata, write_tables
 from chdtf.files import atomic_path
-from chdtf.plan import INPUT, PLAN, read_planned
-from chdtf.shards import ShardRows, content_hash, content_of_rows, shard_metadata, write_tables
 
 PURGED = "purged"  # in place of a fingerprint: the next build puts the shard together anew, of the rows that it knows
 _NAMES = ("video_id", "clip_id")

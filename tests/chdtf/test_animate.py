@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chdtf import animate
-from chdtf.face_model import load_model
 from chdtf.faces import INNER_LIPS, LEFT_EYE, OUTER_EYE_CORNERS, RIGHT_EYE, eye_aspect_ratio, mouth_opening
+from chdtf.morphable.model import load_model
 
 
 def _face(expression_seed: int = 0, strength: float = 0.0) -> np.ndarray:

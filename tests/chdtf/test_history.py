@@ -17,10 +17,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chdtf.chain import Chain, chain_is_complete, run_chain
+from chdtf.engine.chain import Chain, chain_is_complete, run_chain
+from chdtf.engine.plan import PLAN, make_plan
+from chdtf.engine.shards import read_shard
 from chdtf.manifest import ManifestRow, manifest_table
-from chdtf.plan import PLAN, make_plan
-from chdtf.shards import read_shard
 
 STAGES = ("value", "split", "film")
 

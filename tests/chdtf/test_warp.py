@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chdtf import animate
-from chdtf.face_model import load_model
 from chdtf.faces import (
     INNER_LIPS,
     LEFT_EYE,
@@ -21,6 +20,7 @@ from chdtf.faces import (
     mouth_opening,
     track_landmarks,
 )
+from chdtf.morphable.model import load_model
 from chdtf.warp import FaceWarp
 from chdtf.warp.mesh import HeadMesh, head_motion
 

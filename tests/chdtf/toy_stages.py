@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from chdtf.columns import Row
+from chdtf.engine.shards import Workspace
 from chdtf.errors import Reject, Transient
-from chdtf.shards import Workspace
 
 HERE = {"fingerprint": False}
 

@@ -11,7 +11,7 @@ import pytest
 import scipy.io
 
 from chdtf.errors import UserError
-from chdtf.face_model import load_model
+from chdtf.morphable.model import load_model
 from chdtf.syncnet import load_syncnet
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from chdtf.coefficients import load_model
 from chdtf.dataset import MotionClip
+from chdtf.morphable.coefficients import load_model
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.batches import Augmentation, WindowSampler, gap_direction, mirror_matrix
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from chdtf.coefficients import load_model
 from chdtf.errors import UserError
+from chdtf.morphable.coefficients import load_model
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.checkpoint import (
     Checkpoint,

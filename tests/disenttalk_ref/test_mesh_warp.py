@@ -5,10 +5,10 @@ import pytest
 import skimage.data
 
 from chdtf import animate
-from chdtf.coefficients import fit_clip, landmarks_of
 from chdtf.errors import UserError
-from chdtf.face_model import load_model
 from chdtf.faces import mouth_opening, track_landmarks
+from chdtf.morphable.coefficients import fit_clip, landmarks_of
+from chdtf.morphable.model import load_model
 from disenttalk_ref.render.mesh_warp import MeshWarpRenderer, WarpedPortrait
 from disenttalk_ref.render.renderer import Portrait, Renderer, in_source_pose
 

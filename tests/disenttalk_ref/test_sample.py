@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from chdtf.coefficients import Coefficients, load_model
 from chdtf.faces import eye_aspect_ratio, mouth_opening
 from chdtf.media import read_waveform
+from chdtf.morphable.coefficients import Coefficients, load_model
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, Header, load_checkpoint, new_checkpoint, save_checkpoint
 from disenttalk_ref.model import PRESETS

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chdtf.coefficients import Coefficients
 from chdtf.errors import UserError
-from chdtf.face_model import FaceModel, load_model
+from chdtf.morphable.coefficients import Coefficients
+from chdtf.morphable.model import FaceModel, load_model
 from disenttalk_ref.subspaces import (
     K_EYE,
     K_LIP,

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from chdtf.coefficients import load_model
 from chdtf.dataset import MotionClip
 from chdtf.errors import UserError
+from chdtf.morphable.coefficients import load_model
 from disenttalk_ref.batches import Augmentation
 from disenttalk_ref.checkpoint import load_checkpoint
 from disenttalk_ref.train import TrainConfig, fit, train

@@ -142,7 +142,7 @@ def ours(sources: Sequence[Path], out: Path, workers: int, last: str) -> dict[st
 
 def boxes_of(out: Path, sources: Sequence[Path]) -> tuple[list[Box], int]:
     """The first crop of each source, and the number of frames that were fitted in all."""
-    from chdtf.shards import iter_rows
+    from chdtf.engine.shards import iter_rows
 
     first: dict[str, Box] = {}
     count = 0

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from chdtf import media
+from chdtf.engine.shards import Workspace
 from chdtf.faces import mouth_opening, track_landmarks
 from chdtf.schema import FPS, SAMPLE_RATE_HZ
-from chdtf.shards import Workspace
 from pipelines.stages.resample import Stage
 
 BOUND_S = 0.01  # a quarter of a frame

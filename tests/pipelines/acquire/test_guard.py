@@ -15,9 +15,9 @@ from yt_dlp.networking import Request
 from yt_dlp.networking.exceptions import RequestError
 
 from chdtf.columns import Row
+from chdtf.engine.stage import Workspace, config_fingerprint
 from chdtf.errors import Reject, Transient
 from chdtf.manifest import ManifestRow
-from chdtf.stage import Workspace, config_fingerprint
 from pipelines.acquire import guard, playlists
 from pipelines.acquire.addresses import refusal
 from pipelines.stages.download import Stage

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from chdtf.columns import table_from_rows
+from chdtf.engine.shards import write_shard
 from chdtf.errors import DiskFullError, UserError
 from chdtf.files import sha256_file
-from chdtf.shards import write_shard
 from chdtf.tombstones import Tombstone, Tombstones
 from pipelines.judging.thresholds import Thresholds
 from pipelines.publication import publish as publish_module

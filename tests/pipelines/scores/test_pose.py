@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from chdtf.face_model import load_model
+from chdtf.morphable.model import load_model
 from chdtf.schema import NUM_LANDMARKS
 from pipelines.scores.pose import COLUMNS, face_size_px, pitch_deg, scores, yaw_deg
 

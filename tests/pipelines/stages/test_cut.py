@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
+from chdtf.engine.shards import Workspace, stage_fingerprint
 from chdtf.errors import Reject, UserError
 from chdtf.region import Footage, read_footage
 from chdtf.schema import SAMPLE_RATE_HZ
-from chdtf.shards import Workspace, stage_fingerprint
 from pipelines.stages.cut import Stage
 
 Row = dict[str, Any]

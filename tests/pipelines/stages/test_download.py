@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from chdtf.columns import Row
+from chdtf.engine.stage import Workspace, applied, config_fingerprint, timeout_s
 from chdtf.errors import Reject, Transient, UserError, is_disk_full
 from chdtf.manifest import ManifestRow, file_url
 from chdtf.media import write_video
-from chdtf.stage import Workspace, applied, config_fingerprint, timeout_s
 from pipelines.stages.download import Stage, source_name
 
 PATIENCE = {"silence_s": 2.0, "retries": 0}

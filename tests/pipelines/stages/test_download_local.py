@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from chdtf.columns import Row
+from chdtf.engine.stage import Workspace, applied, config_fingerprint
 from chdtf.errors import DiskFullError, Reject, Transient
 from chdtf.manifest import ManifestRow, file_url
-from chdtf.stage import Workspace, applied, config_fingerprint
 from chdtf.tombstones import Tombstones
 from pipelines.stages.download import Stage
 

@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chdtf.coefficients import from_row, landmarks_of
 from chdtf.columns import table_from_rows
+from chdtf.engine.shards import Stage as StageProtocol
+from chdtf.engine.shards import Workspace, config_fingerprint
 from chdtf.errors import Reject, UserError
-from chdtf.face_model import load_model
+from chdtf.morphable.coefficients import from_row, landmarks_of
+from chdtf.morphable.model import load_model
 from chdtf.schema import COEFFS, NUM_LANDMARKS
-from chdtf.shards import Stage as StageProtocol
-from chdtf.shards import Workspace, config_fingerprint
 from pipelines.stages.fit import Stage
 
 

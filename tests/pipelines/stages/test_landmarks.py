@@ -7,8 +7,8 @@ import pytest
 from skimage.data import astronaut
 
 from chdtf import media
+from chdtf.engine.shards import Workspace
 from chdtf.schema import NUM_LANDMARKS
-from chdtf.shards import Workspace
 from pipelines.stages.landmarks import Stage
 
 

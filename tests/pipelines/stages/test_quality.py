@@ -11,11 +11,11 @@ from skimage import data
 
 from chdtf import weights
 from chdtf.encode import encode_audio, write_video
+from chdtf.engine.shards import Workspace, config_fingerprint
 from chdtf.errors import UserError
 from chdtf.faces import track_landmarks
 from chdtf.media import frames, read_frames
 from chdtf.schema import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
-from chdtf.shards import Workspace, config_fingerprint
 from pipelines.scores import pose
 from pipelines.stages.quality import Models, Stage
 

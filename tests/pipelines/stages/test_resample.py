@@ -8,10 +8,10 @@ import pytest
 
 from chdtf import media
 from chdtf.colour import STANDARD
+from chdtf.engine.shards import Workspace
 from chdtf.errors import Reject
 from chdtf.region import Footage, read_footage
 from chdtf.schema import FPS, FRAME_SIZE_PX, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
-from chdtf.shards import Workspace
 from pipelines.stages import resample as resample_stage
 from pipelines.stages.resample import Stage
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chdtf.shards import Workspace
+from chdtf.engine.shards import Workspace
 from pipelines.judging.thresholds import Thresholds
 from pipelines.stages.track import Stage, samples
 

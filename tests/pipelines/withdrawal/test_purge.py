@@ -15,10 +15,10 @@ from benchmark.cli import main
 from chdtf import tombstones
 from chdtf.clip import read_clips
 from chdtf.columns import Row
+from chdtf.engine.shards import Workspace, iter_rows, read_shard, shard_metadata
 from chdtf.errors import UserError
 from chdtf.files import sha256_file
 from chdtf.manifest import ManifestRow, file_url, write_manifest
-from chdtf.shards import Workspace, iter_rows, read_shard, shard_metadata
 from pipelines.build import build
 from pipelines.publication.lock import read_lock
 from pipelines.stages import download
@@ -254,8 +254,8 @@ def test_a_folder_without_working_files_is_purged_in_place(place: Path, capsys: 
 def test_results_lose_the_clips_and_what_was_made_of_all(place: Path, hand: Any, tmp_path: Path):
     from benchmark.clip_score import ITEMS, SCORES
     from chdtf.columns import table_from_rows
+    from chdtf.engine.shards import write_shard
     from chdtf.schema import OUTCOME
-    from chdtf.shards import write_shard
 
     results = tmp_path / "results"
     names = [

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chdtf.engine.shards import content_hash, write_shard
+from chdtf.engine.stage import extended_schema
 from chdtf.errors import UserError
 from chdtf.files import atomic_path
 from chdtf.schema import MANIFEST, OUTCOME, SCHEMA_VERSION, check_version
-from chdtf.shards import content_hash, write_shard
-from chdtf.stage import extended_schema
 
 PLAN = Path("work", "plan.parquet")
 # of a lock's rows: one clip exactly as it is, the region of the source that it was taken from, and the source's site id

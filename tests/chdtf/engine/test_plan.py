@@ -1,4 +1,4 @@
-"""chdtf.plan: every video is in one shard, and stays there."""
+"""chdtf.engine.plan: every video is in one shard, and stays there."""
 
 import tempfile
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chdtf.engine.plan import PLAN, make_plan, planned_rows, read_planned, videos_per_shard
 from chdtf.errors import UserError
 from chdtf.manifest import ManifestRow, manifest_table
-from chdtf.plan import PLAN, make_plan, planned_rows, read_planned, videos_per_shard
 
 
 def manifest(names: list[str]) -> pa.Table:

@@ -2,7 +2,7 @@
 
 Expression dimensions are principal components in three orthogonal blocks, because plain ones move lips and lids
 together: 13 of the motion within the lip region, 8 of the motion within the eye region (the paper's K_lip and K_eye),
-and the rest of what those two leave. Regions are soft (`chdtf.face_regions`). Every track is used together with its
+and the rest of what those two leave. Regions are soft (`chdtf.morphable.regions`). Every track is used together with its
 mirror image, so that the mean is symmetric and each dimension moves both sides alike or opposite.
 """
 
@@ -16,11 +16,11 @@ from scipy.linalg import eigh
 
 from chdtf.clip import read_clips
 from chdtf.errors import UserError
-from chdtf.face_model import DEFAULT_MODEL, FaceModel, load_model
-from chdtf.face_regions import alignment_weights, fit_weights, mirror_map, region_weights
 from chdtf.faces import OUTER_EYE_CORNERS
+from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
+from chdtf.morphable.regions import alignment_weights, fit_weights, mirror_map, region_weights
+from chdtf.morphable.similarity import fit_similarity
 from chdtf.schema import NUM_EXPRESSION, NUM_VERTICES
-from chdtf.similarity import fit_similarity
 
 log = logging.getLogger(__name__)
 

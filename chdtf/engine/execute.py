@@ -1,7 +1,7 @@
 """Runs chains over shards: in this process, in local processes, or on a Ray cluster. The functions are the same.
 
 A worker that dies costs at most the row that killed it: its chain is run again, goes on from its journals, and gives
-that row up when it dies of it once more (`chdtf.watch`).
+that row up when it dies of it once more (`chdtf.engine.watch`).
 """
 
 import collections
@@ -18,9 +18,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from chdtf.chain import Chain, run_chain
-from chdtf.step_log import ShardReport
-from chdtf.watch import item_under_way
+from chdtf.engine.chain import Chain, run_chain
+from chdtf.engine.step_log import ShardReport
+from chdtf.engine.watch import item_under_way
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from chdtf.similarity import Similarity, fit_similarity
+from chdtf.morphable.similarity import Similarity, fit_similarity
 
 
 @settings(max_examples=30, deadline=None)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from chdtf.errors import UserError
-from chdtf.face_model import ASSETS, FaceModel, load_model, save_model
-from chdtf.face_regions import ALIGNMENT, EYES, LIPS, mirror_map, region_weights
+from chdtf.morphable.model import ASSETS, FaceModel, load_model, save_model
+from chdtf.morphable.regions import ALIGNMENT, EYES, LIPS, mirror_map, region_weights
 from chdtf.schema import NUM_EXPRESSION
 
 

@@ -16,9 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from chdtf.columns import Row
 from chdtf.errors import UserError
-from chdtf.face_model import FaceModel, load_model
+from chdtf.morphable.model import FaceModel, load_model
+from chdtf.morphable.similarity import Similarity, fit_similarity
 from chdtf.schema import NUM_VERTICES
-from chdtf.similarity import Similarity, fit_similarity
 
 FITTER = "umeyama_least_squares"
 FITTER_VERSION = 1

@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from chdtf.chain import Chain, run_chain
+from chdtf.engine.chain import Chain, run_chain
+from chdtf.engine.execute import Deaths, Outcome, Progress, gathered
+from chdtf.engine.step_log import ShardReport
 from chdtf.errors import UserError
-from chdtf.execute import Deaths, Outcome, Progress, gathered
-from chdtf.step_log import ShardReport
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from chdtf.errors import UserError
 from chdtf.files import atomic_path
 from chdtf.schema import NUM_VERTICES
 
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).parent.parent / "assets"
 DEFAULT_MODEL = "mp468"
 _ARRAYS = ("mean", "identity_basis", "expression_basis", "alignment_weights", "fit_weights", "identity_noise")
 

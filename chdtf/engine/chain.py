@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row, rows_from_table, table_from_rows
-from chdtf.plan import write_input
-from chdtf.shards import (
+from chdtf.engine.plan import write_input
+from chdtf.engine.shards import (
     ShardRows,
     content_hash,
     iter_rows,
@@ -26,7 +26,7 @@ from chdtf.shards import (
     row_hash,
     shard_metadata,
 )
-from chdtf.stage import (
+from chdtf.engine.stage import (
     Stage,
     Workspace,
     applied,
@@ -36,8 +36,8 @@ from chdtf.stage import (
     stage_fingerprint,
     timeout_s,
 )
-from chdtf.step_log import Model, ShardReport, Step, StepLog
-from chdtf.watch import NoWatch, Watch
+from chdtf.engine.step_log import Model, ShardReport, Step, StepLog
+from chdtf.engine.watch import NoWatch, Watch
 
 Blocks = Callable[[Mapping[str, Any]], str | None]
 

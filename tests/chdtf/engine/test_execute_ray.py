@@ -1,4 +1,4 @@
-"""chdtf.execute_ray: a real Ray makes the same files as this process, also when workers are killed in the middle."""
+"""chdtf.engine.execute_ray: a real Ray makes the same files as this process, also when workers are killed in the middle."""
 
 import importlib
 import os
@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from chdtf.chain import Chain
+from chdtf.engine.chain import Chain
+from chdtf.engine.execute import run_local
+from chdtf.engine.execute_ray import run_ray
+from chdtf.engine.shards import write_shard
+from chdtf.engine.watch import read_marker
 from chdtf.errors import UserError
-from chdtf.execute import run_local
-from chdtf.execute_ray import run_ray
-from chdtf.shards import write_shard
-from chdtf.watch import read_marker
 
 pytest.importorskip("ray", reason="needs the extra 'ray'")
 

@@ -1,4 +1,4 @@
-"""chdtf.chain and chdtf.shards: what is remade, what is kept, and that no row is lost."""
+"""chdtf.engine.chain and chdtf.engine.shards: what is remade, what is kept, and that no row is lost."""
 
 import dataclasses
 import errno
@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chdtf import shards
-from chdtf.chain import Chain, chain_is_complete, run_chain, run_shard
+from chdtf.engine import shards
+from chdtf.engine.chain import Chain, chain_is_complete, run_chain, run_shard
+from chdtf.engine.journal import count_entries
+from chdtf.engine.shards import content_hash, iter_rows, read_shard, stage_fingerprint, write_shard
 from chdtf.errors import DiskFullError, UserError
-from chdtf.journal import count_entries
-from chdtf.shards import content_hash, iter_rows, read_shard, stage_fingerprint, write_shard
 
 NAMES = ("a", "b", "c")
 

@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from chdtf.columns import Row, rows_from_table
+from chdtf.engine.journal import Journal
+from chdtf.engine.shards import ShardRows, content_of_rows, shard_metadata, write_tables
+from chdtf.engine.stage import Stage, Workspace, stage_fingerprint
 from chdtf.errors import DiskFullError, is_disk_full
-from chdtf.journal import Journal
-from chdtf.shards import ShardRows, content_of_rows, shard_metadata, write_tables
-from chdtf.stage import Stage, Workspace, stage_fingerprint
 
 Step = tuple[Path, Path]  # the shard that a step reads, and the one that it writes
 Model = Callable[[], Any]

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from chdtf.basis import BasisSettings, compute_basis, explained_variance
-from chdtf.coefficients import fit_clip, fit_error_px, landmarks_of
 from chdtf.errors import UserError
-from chdtf.face_model import FaceModel, load_model
 from chdtf.faces import mouth_opening
+from chdtf.morphable.basis import BasisSettings, compute_basis, explained_variance
+from chdtf.morphable.coefficients import fit_clip, fit_error_px, landmarks_of
+from chdtf.morphable.model import FaceModel, load_model
 from chdtf.schema import NUM_LANDMARKS
 
 

@@ -1,4 +1,4 @@
-"""chdtf.execute: processes that die or are killed cost a row at most, and a rerun ends where no trouble does."""
+"""chdtf.engine.execute: processes that die or are killed cost a row at most, and a rerun ends where no trouble does."""
 
 import importlib
 import os
@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from chdtf.chain import Chain, run_chain
-from chdtf.execute import MAX_DEATHS, Deaths, run_local
-from chdtf.shards import read_shard, write_shard
-from chdtf.watch import Watch, clear, read_marker
+from chdtf.engine.chain import Chain, run_chain
+from chdtf.engine.execute import MAX_DEATHS, Deaths, run_local
+from chdtf.engine.shards import read_shard, write_shard
+from chdtf.engine.watch import Watch, clear, read_marker
 
 SHARDS = 3
 
@@ -88,7 +88,7 @@ def test_a_row_that_kills_its_workers_costs_itself_only(toys: Any, tmp_path: Pat
 
 def test_any_number_of_rows_may_kill_their_workers(toys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them costs itself only, whatever a shard may take in deaths that nobody can account for."""
-    monkeypatch.setattr("chdtf.execute.MAX_DEATHS", 3)
+    monkeypatch.setattr("chdtf.engine.execute.MAX_DEATHS", 3)
     chains = make_chains(toys, tmp_path)[:1]
     for name in ("v0a_000", "v0a_001"):
         (tmp_path / f"again-{name}").write_text("die")
@@ -175,8 +175,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the back
 sys.path[:0] = [sys.argv[1]]
 import toy_stages
 from pathlib import Path
-from chdtf.chain import Chain, run_chain
-from chdtf.execute import run_local
+from chdtf.engine.chain import Chain, run_chain
+from chdtf.engine.execute import run_local
 if __name__ == "__main__":
     logging.basicConfig(level=sys.argv[4])
     root = Path(sys.argv[2])

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chdtf.columns import Row, parquet_layout, rows_from_table, table_from_rows
+from chdtf.engine.stage import Stage, Workspace, config_fingerprint, extended_schema, stage_fingerprint
 from chdtf.errors import DiskFullError, UserError, is_disk_full
 from chdtf.files import atomic_path
 from chdtf.schema import SCHEMA_VERSION, check_version
-from chdtf.stage import Stage, Workspace, config_fingerprint, extended_schema, stage_fingerprint
 
 __all__ = [
     "ShardRows",

@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from chdtf.engine.stage import RUNNING
 from chdtf.files import write_text
-from chdtf.stage import RUNNING
 
 _DEATHS_BEFORE_GIVING_UP = 2
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<name>\S+)')

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from chdtf import media
-from chdtf.coefficients import (
+from chdtf.columns import rows_from_table, table_from_rows
+from chdtf.errors import UserError
+from chdtf.faces import eye_aspect_ratio, mouth_opening, track_landmarks
+from chdtf.morphable.coefficients import (
     Coefficients,
     align_to_mean,
     fit_clip,
@@ -19,10 +22,7 @@ from chdtf.coefficients import (
     landmarks_of,
     to_row,
 )
-from chdtf.columns import rows_from_table, table_from_rows
-from chdtf.errors import UserError
-from chdtf.face_model import FaceModel, load_model
-from chdtf.faces import eye_aspect_ratio, mouth_opening, track_landmarks
+from chdtf.morphable.model import FaceModel, load_model
 from chdtf.schema import COEFFS, NUM_LANDMARKS
 
 
