@@ -17,7 +17,7 @@ from chdtf.errors import UserError
 from chdtf.files import atomic_path
 from chdtf.media import encode_audio, read_frames, read_waveform
 from chdtf.morphable.coefficients import Coefficients, from_row
-from chdtf.schema import COEFFS, NUM_LANDMARKS, SPLITS, check_version
+from chdtf.schema import COEFFS, NUM_LANDMARKS, SMOOTH, SPLITS, check_version
 
 DESCRIPTION = "dataset.json"
 CONFIGS = ("meta", "coeffs", "video")
@@ -116,9 +116,18 @@ class Clip:
         found: np.ndarray = self._own(row)["landmarks"].reshape(-1, NUM_LANDMARKS, 3)
         return found
 
-    def coefficients(self) -> Coefficients:
-        """Identity, expression and pose, with the mask of valid frames."""
-        return from_row(self._own(self._place.read("coeffs", ["clip_id", *COEFFS.names])))
+    def coefficients(self, smooth: bool = False) -> Coefficients:
+        """Identity, expression and pose, with the mask of valid frames.
+
+        With `smooth` expression and pose as the stage `fit` smoothed them (its option `smooth_s`).
+        """
+        if smooth and SMOOTH["expression"] not in self._names("coeffs"):
+            raise UserError(
+                f"{self._place.root}: its coefficients are not smoothed; build it with --set fit.smooth_s=0.1"
+            )
+        names = ["clip_id", *COEFFS.names, *(SMOOTH.values() if smooth else ())]
+        row = self._own(self._place.read("coeffs", names))
+        return from_row({**row, **{name: row[smoothed] for name, smoothed in SMOOTH.items() if smooth}})
 
     def write_video(self, path: Path) -> None:
         """Write the clip as mp4."""

@@ -53,21 +53,31 @@ def frames_of(width: int, value: pa.DataType | None = None) -> pa.DataType:
     return pa.list_(pa.list_(value or pa.float32(), width))
 
 
-COEFFS = pa.schema(
-    [
+def coeffs_schema(num_expression: int, smoothed: bool = False) -> pa.Schema:
+    """Columns of fitted coefficients, for a face model of K expression dimensions.
+
+    With `smoothed` also those that temporal smoothing makes; the raw ones are always there.
+    """
+    expression = frames_of(num_expression)
+    raw = [
         pa.field("face_model", pa.string()),
         pa.field("face_model_hash", pa.string()),
         pa.field("fitter", pa.string()),
         pa.field("fitter_version", pa.int32()),
-        pa.field("identity", pa.list_(pa.float32())),  # (468 * 3,) mean face, model units
-        pa.field("expression", frames_of(NUM_EXPRESSION)),  # (T, 64), in standard deviations of the basis
+        pa.field("identity", pa.list_(pa.float32())),  # (V * 3,) mean face in model units, or (I,) coefficients
+        pa.field("expression", expression),  # (T, K), mp468: in standard deviations of the basis
         pa.field("rotation", frames_of(3)),  # (T, 3) rotation vector, radians
         pa.field("translation", frames_of(3)),  # (T, 3) px
         pa.field("scale", pa.list_(pa.float32())),  # (T,) px per model unit
         pa.field("valid", pa.list_(pa.bool_())),  # (T,) false where the face was not found; values there are 0
-        pa.field("fit_error_px", pa.float32()),  # mean distance of fitted and tracked vertices, x and y
+        pa.field("fit_error_px", pa.float32()),  # mean distance of fitted and tracked landmarks, x and y
     ]
-)
+    smooth = [field.with_name(SMOOTH[field.name]) for field in raw if smoothed and field.name in SMOOTH]
+    return pa.schema([*raw, *smooth])
+
+
+SMOOTH = {name: f"smooth_{name}" for name in ("expression", "rotation", "translation", "scale")}
+COEFFS = coeffs_schema(NUM_EXPRESSION)
 
 
 def check_version(found: object, where: Path, rebuild: str) -> None:

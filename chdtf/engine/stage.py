@@ -80,7 +80,11 @@ class Stage(Protocol):
 
     name: ClassVar[str]
     version: ClassVar[int]
-    adds: ClassVar[pa.Schema]  # columns that it adds; a name that exists already is replaced
+
+    @property
+    def adds(self) -> pa.Schema:
+        """Columns that it adds (usually a ClassVar); a name that exists already is replaced."""
+        ...
 
     def __hash__(self) -> int: ...
 

@@ -2,8 +2,8 @@
 
 Expression dimensions are principal components in three orthogonal blocks, because plain ones move lips and lids
 together: 13 of the motion within the lip region, 8 of the motion within the eye region (the paper's K_lip and K_eye),
-and the rest of what those two leave. Regions are soft (`chdtf.morphable.regions`). Every track is used together with its
-mirror image, so that the mean is symmetric and each dimension moves both sides alike or opposite.
+and the rest of what those two leave. Regions are soft (`chdtf.morphable.regions`). Every track is used together with
+its mirror image, so that the mean is symmetric and each dimension moves both sides alike or opposite.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from scipy.linalg import eigh
 from chdtf.clip import read_clips
 from chdtf.errors import UserError
 from chdtf.faces import OUTER_EYE_CORNERS
-from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
+from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, LandmarkMap, load_model
 from chdtf.morphable.regions import alignment_weights, fit_weights, mirror_map, region_weights
 from chdtf.morphable.similarity import fit_similarity
 from chdtf.schema import NUM_EXPRESSION, NUM_VERTICES
@@ -88,6 +88,10 @@ def compute_basis(
         alignment_weights=alignment_weights(),
         fit_weights=fit_weights(),
         identity_noise=np.array(_identity_noise(identities - mean, settings.num_identity)),
+        triangles=load_model(DEFAULT_MODEL).triangles,
+        landmark_map=LandmarkMap.of_vertices(np.arange(NUM_VERTICES), np.arange(NUM_VERTICES)),
+        free_identity=True,
+        licence="that of the footage it was computed from",
     )
 
 

@@ -9,6 +9,7 @@ the nose turns to the left of the picture. Positive z: the head tilts clockwise 
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ _ROUNDS = 3  # planted coefficients are recovered to 1e-4 after two
 class Coefficients:
     """One clip in coefficients. Frames that are not valid are zero throughout."""
 
-    identity: np.ndarray  # (468, 3) float32, the clip's mean face, model units
-    expression: np.ndarray  # (T, K) float32, standard deviations of the basis
+    identity: np.ndarray  # float32, one for the clip: (I,) coefficients, or a whole face (V, 3) in model units
+    expression: np.ndarray  # (T, K) float32, in the model's own scale (mp468: standard deviations)
     rotation: np.ndarray  # (T, 3) float32, rotation vector, radians
     translation: np.ndarray  # (T, 3) float32, px
     scale: np.ndarray  # (T,) float32, px per model unit
@@ -39,7 +40,7 @@ class Coefficients:
     def __post_init__(self) -> None:
         frames = len(self.valid)
         wanted: dict[str, tuple[int, ...]] = {
-            "identity": (NUM_VERTICES, 3),
+            "identity": (len(self.identity), 3) if self.identity.ndim == 2 else (len(self.identity),),
             "expression": (frames, self.expression.shape[-1]),
             "rotation": (frames, 3),
             "translation": (frames, 3),
@@ -129,20 +130,50 @@ def align_to_mean(face: np.ndarray, model: FaceModel) -> np.ndarray:
     return moved
 
 
+def vertices_of(coefficients: Coefficients, model: FaceModel) -> np.ndarray:
+    """All vertices of coefficients, float32 (T, V, 3) px; NaN in frames that are not valid."""
+    neutral, expression = model.face(coefficients.identity), coefficients.expression.astype(np.float64)
+    return _posed(neutral + model.displacement(expression), coefficients)
+
+
 def landmarks_of(coefficients: Coefficients, model: FaceModel) -> np.ndarray:
-    """Vertices of coefficients, float32 (T, 468, 3) px; NaN in frames that are not valid."""
-    faces = coefficients.identity.astype(np.float64) + model.displacement(coefficients.expression.astype(np.float64))
+    """MediaPipe's vertices of coefficients, float32 (T, 468, 3) px.
+
+    NaN for those that the model's landmark map lacks, and in frames that are not valid.
+    """
+    table = model.landmark_map
+    neutral = table.at(model.face(coefficients.identity))
+    basis = model.landmark_expression.reshape(model.num_expression, -1)
+    moved = (coefficients.expression.astype(np.float64) @ basis).reshape(-1, len(neutral), 3)
+    posed = _posed(neutral + moved, coefficients)
+    if table.is_plain:
+        return posed
+    found = np.full((coefficients.num_frames, NUM_VERTICES, 3), np.nan, np.float32)
+    found[:, table.landmarks] = posed
+    return found
+
+
+def _posed(faces: np.ndarray, coefficients: Coefficients) -> np.ndarray:
+    """Faces (T, N, 3) in model units, as they stand in the frames: float32 (T, N, 3) px."""
     turn = Rotation.from_rotvec(coefficients.rotation.astype(np.float64)).as_matrix()
     pose = Similarity(turn, coefficients.scale.astype(np.float64), coefficients.translation.astype(np.float64))
-    vertices = pose.apply(faces).astype(np.float32)
-    vertices[~coefficients.valid] = np.nan
-    return vertices
+    points: np.ndarray = pose.apply(faces).astype(np.float32)
+    points[~coefficients.valid] = np.nan
+    return points
 
 
-def fit_error_px(landmarks: np.ndarray, coefficients: Coefficients, model: FaceModel) -> float:
-    """Mean distance in x and y of fitted and tracked vertices over valid frames, px."""
-    offsets = landmarks_of(coefficients, model) - landmarks[:, :NUM_VERTICES]
-    return float(np.linalg.norm(offsets[coefficients.valid, :, :2].astype(np.float64), axis=-1).mean())
+def fit_error_px(
+    landmarks: np.ndarray, coefficients: Coefficients, model: FaceModel, of: Sequence[int] | None = None
+) -> float:
+    """Mean distance in x and y of fitted and tracked landmarks over valid frames, px.
+
+    Of all landmarks that the model maps, or of those among `of` (numbers of MediaPipe vertices).
+    """
+    chosen = model.landmark_map.landmarks
+    if of is not None:
+        chosen = chosen[np.isin(chosen, of)]
+    offsets = (landmarks_of(coefficients, model) - landmarks[:, :NUM_VERTICES])[coefficients.valid][:, chosen, :2]
+    return float(np.linalg.norm(offsets.astype(np.float64), axis=-1).mean())
 
 
 def to_row(coefficients: Coefficients, model: FaceModel) -> Row:
@@ -164,7 +195,7 @@ def to_row(coefficients: Coefficients, model: FaceModel) -> Row:
 def from_row(row: Row, model: FaceModel | None = None) -> Coefficients:
     """Coefficients from their columns. Raises `UserError` if they were made with another face model than `model`.
 
-    Without `model` it is the bundled one that the row names.
+    Without `model` it is the one that the row names.
     """
     model = model or load_model(row["face_model"])
     if row["face_model_hash"] != model.hash:
@@ -173,7 +204,7 @@ def from_row(row: Row, model: FaceModel | None = None) -> Coefficients:
             f"{row['face_model_hash'][:12]}, this one is {model.name} {model.hash[:12]}; run the fit stage again"
         )
     arrays: dict[str, Any] = {field.name: np.asarray(row[field.name]) for field in dataclasses.fields(Coefficients)}
-    arrays["identity"] = arrays["identity"].reshape(NUM_VERTICES, 3)
+    arrays["identity"] = arrays["identity"].reshape(model.identity_shape)
     return Coefficients(**arrays)
 
 

@@ -19,10 +19,10 @@ from chdtf.schema import (
     COEFFS,
     FPS,
     NUM_LANDMARKS,
-    NUM_VERTICES,
     SAMPLE_RATE_HZ,
     SAMPLES_PER_FRAME,
     SCHEMA_VERSION,
+    SMOOTH,
     SPLITS,
     frames_of,
 )
@@ -35,7 +35,6 @@ FRACTIONS = ("crop", "roi", "box")  # the short lists that meta holds; every oth
 PATHS = {"source": "source_path", "video": "video_path", "audio": "audio_path"}  # files of work/, which stays at home
 
 # no row of `coeffs` has nulls: only clips that went through all stages are in it
-IDENTITY = pa.field("identity", pa.list_(pa.float32(), NUM_VERTICES * 3))
 LANDMARKS = pa.field("landmarks", frames_of(NUM_LANDMARKS * 3))  # (T, 478 * 3) px; NaN where no face was found
 BLOB = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 MEDIA = {"video": {"_type": "Video"}, "audio": {"sampling_rate": SAMPLE_RATE_HZ, "_type": "Audio"}}
@@ -85,7 +84,7 @@ def _tagged(fields: Sequence[pa.Field]) -> pa.Schema:
 def schemas(schema: pa.Schema) -> dict[str, pa.Schema]:
     """Schema of each published table, from that of the finished rows."""
     name, text = pa.field("clip_id", pa.string()), pa.string()
-    coeffs = [IDENTITY if field.name == "identity" else field for field in COEFFS]
+    coeffs = [schema.field(name) for name in (*COEFFS.names, *SMOOTH.values()) if name in schema.names]
     refused = [pa.field("kind", text), pa.field("reason", text), pa.field("detail", text)]
     paths = [pa.field(path, text) for path in PATHS.values()]
     return {

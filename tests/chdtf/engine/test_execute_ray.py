@@ -1,4 +1,4 @@
-"""chdtf.engine.execute_ray: a real Ray makes the same files as this process, also when workers are killed in the middle."""
+"""chdtf.engine.execute_ray: a real Ray makes the same files as this process, also when workers are killed midway."""
 
 import importlib
 import os
