@@ -28,7 +28,7 @@ from pipelines.publication.republish import republish
 @pytest.fixture(scope="module")
 def toys() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent.parent / "chdtf"))
+        patch.syspath_prepend(str(Path(__file__).parent.parent / "chdtf" / "engine"))
         yield importlib.import_module("toy_stages")
 
 

@@ -31,7 +31,7 @@ if __name__ == "__main__":
 @pytest.fixture(scope="module")
 def toys() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent.parent / "chdtf"))
+        patch.syspath_prepend(str(Path(__file__).parent.parent / "chdtf" / "engine"))
         yield importlib.import_module("toy_stages")
 
 

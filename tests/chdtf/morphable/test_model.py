@@ -133,5 +133,5 @@ def test_a_model_of_another_map_has_another_hash_and_survives_its_file(model: Fa
 
 
 def test_shapes_are_checked_at_the_door(model: FaceModel):
-    with pytest.raises(ValueError, match=r"mean is \(467, 3\), not \(468, 3\)"):
+    with pytest.raises(ValueError, match=r"identity_basis is \(32, 468, 3\), not \(32, 467, 3\)"):
         dataclasses.replace(model, mean=model.mean[1:])
