@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,27 @@ def read_clips(root: Path, split: str | None = None) -> list[Clip]:
                 status = path.stat()
             clips += _clips_of(root, path.name, status.st_size, status.st_mtime_ns)
     return clips
+
+
+def face_model_of(clips: Sequence[Clip]) -> tuple[str, str]:
+    """Name and hash of the face model that all of these clips are fitted with.
+
+    Raises `UserError` when there are two, naming both and a clip of each: their coefficients mean different things.
+    """
+    first: tuple[tuple[str, str], str] | None = None
+    for folder, name in sorted({(clip._place.root, clip._place.name) for clip in clips}):
+        path = folder / "coeffs" / name
+        with _reading(path):
+            table = pq.read_table(path, columns=["clip_id", "face_model", "face_model_hash"]).to_pylist()
+        for row in table:
+            found = (row["face_model"], row["face_model_hash"])
+            where = f"{row['clip_id']} of {folder.name}"
+            first = first or (found, where)
+            if found != first[0]:
+                raise UserError(
+                    f"two face models are mixed: {first[0][0]} {first[0][1][:12]} ({first[1]}) and {found[0]} "
+                    f"{found[1][:12]} ({where}); build all data with the same: --set fit.face_model={first[0][0]}"
+                )
+    if first is None:
+        raise UserError("no clips, so no face model; build a dataset with: make chdtf")
+    return first[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from chdtf.clip import read_clips
+from chdtf.clip import face_model_of, read_clips
 from chdtf.errors import UserError
 from chdtf.schema import FPS, SAMPLES_PER_FRAME, SPLITS
 
@@ -26,7 +26,7 @@ class MotionClip:
     speaker_id: str
     language: str
     waveform: np.ndarray  # (S,) float32, mono, 16 kHz
-    expression: np.ndarray  # (T, 64) float32, standard deviations of the face model's basis
+    expression: np.ndarray  # (T, K) float32, in the face model's own scale
     valid: np.ndarray  # (T,) bool
 
     def __post_init__(self) -> None:
@@ -44,7 +44,10 @@ class MotionClip:
 
 
 class MotionDataset(Dataset[MotionClip]):
-    """Clips of one split of several published datasets; each is read when it is asked for."""
+    """Clips of one split of several published datasets; each is read when it is asked for.
+
+    Raises `UserError` when there are none, or when they are not all fitted with the same face model.
+    """
 
     def __init__(self, roots: Sequence[Path], split: str = "train") -> None:
         if split not in SPLITS:
@@ -53,6 +56,7 @@ class MotionDataset(Dataset[MotionClip]):
         if not self._clips:
             where = ", ".join(str(root) for root in roots) or "no dataset"
             raise UserError(f"{where}: no clips in split {split!r}; build a dataset with: make chdtf")
+        self.face_model, self.face_model_hash = face_model_of(self._clips)
 
     def __len__(self) -> int:
         return len(self._clips)

@@ -209,9 +209,9 @@ def read_model(path: Path) -> FaceModel:
 
 
 def model_names() -> tuple[str, ...]:
-    """The models by name: the folder `chdtf/morphable/models` is the registry."""
+    """The models by name: the folder `chdtf/morphable/models` is the registry; modules with a _ in their name help."""
     folder = Path(__file__).parent / "models"
-    return tuple(sorted(path.stem for path in folder.glob("[a-z]*.py") if hasattr(_module(path.stem), "load")))
+    return tuple(sorted(path.stem for path in folder.glob("*.py") if "_" not in path.stem))
 
 
 def _module(name: str) -> Any:

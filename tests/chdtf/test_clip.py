@@ -1,16 +1,21 @@
 """Clip: what was published is what is read, no more than asked for, and damage is named."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from chdtf import clip as clip_module
-from chdtf.clip import read_clips
+from chdtf.clip import face_model_of, read_clips
+from chdtf.dataset import MotionDataset
 from chdtf.errors import UserError
 from chdtf.media import read_waveform
+from chdtf.morphable.model import load_model
 from chdtf.schema import SCHEMA_VERSION
 
 
@@ -113,3 +118,24 @@ def test_a_rebuilt_dataset_is_read_anew(hand: Any, tmp_path: Path) -> None:
     assert len(read_clips(tmp_path)) == 4
     hand.publish(tmp_path, hand.make_shards(tmp_path)[:1], [], hand.SCHEMA, hand.SETTINGS)
     assert len(read_clips(tmp_path)) == 2
+
+
+def test_two_face_models_in_one_input_are_refused_and_both_named(hand: Any, tmp_path: Path) -> None:
+    roots = [tmp_path / name for name in ("one", "two")]
+    for root in roots:
+        hand.publish_small(root)
+    assert face_model_of(read_clips(roots[0])) == ("mp468", load_model().hash)
+    path = roots[1] / "coeffs" / "train-00000.parquet"
+    table = pq.read_table(path)
+    for name, value in (("face_model", "ict"), ("face_model_hash", "f" * 64)):
+        column = pa.array([value] * len(table), pa.string())
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    pq.write_table(table, path)
+    kept = load_model().hash[:12]
+    both = f"two face models are mixed: mp468 {kept} (v2_000 of one) and ict ffffffffffff (v0_000 of two)"
+    with pytest.raises(UserError, match=re.escape(both)):
+        face_model_of([clip for root in roots for clip in read_clips(root)])
+    with pytest.raises(UserError, match="two face models are mixed"):
+        MotionDataset(roots)
+    with pytest.raises(UserError, match="no clips, so no face model"):
+        face_model_of([])
