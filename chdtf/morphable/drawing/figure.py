@@ -1,0 +1,75 @@
+"""Pictures and text on one page of an exact size in pixels, and pages written whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chdtf.errors import UserError
+from chdtf.files import atomic_path
+
+SUFFIXES = (".png", ".svg")
+_DPI = 100
+_FONT = "DejaVu Sans"  # comes with matplotlib
+
+
+def check_suffix(out: Path) -> None:
+    """Raise `UserError` unless the path ends in a format that pictures are written in."""
+    if out.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{out}: pictures are written as {' or '.join(SUFFIXES)}; choose one by the file's name")
+
+
+def save_figure(figure: Any, out: Path) -> None:
+    """Write a matplotlib figure, whole or not at all, without the date; in its own size. Raises `UserError`."""
+    check_suffix(out)
+    metadata = {"Date": None} if out.suffix.lower() == ".svg" else {}
+    try:
+        with atomic_path(out) as temporary:
+            figure.savefig(temporary, dpi=_DPI, metadata=metadata, facecolor="white")
+    except (NotADirectoryError, PermissionError, FileExistsError, IsADirectoryError) as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another place with --out") from error
+
+
+class Canvas:
+    """A white page of `width` x `height` px; places count from its upper left corner, text sizes are in px."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self._pixels = np.full((height, width, 3), 255, np.uint8)
+        self._texts: list[tuple[float, float, str, dict[str, Any]]] = []
+
+    def paste(self, image: np.ndarray, x: int, y: int) -> None:
+        """Put a picture, uint8 (h, w, 3) RGB, with its upper left corner at (x, y)."""
+        height, width = image.shape[:2]
+        self._pixels[y : y + height, x : x + width] = image
+
+    def box(self, x: int, y: int, width: int, height: int, colour: str) -> None:
+        """Fill a rectangle with a colour such as #D55E00."""
+        rgb = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+        self._pixels[y : y + height, x : x + width] = rgb
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float = 11,
+        bold: bool = False,
+        align: str = "left",
+        colour: str = "#000000",
+    ) -> None:
+        """Write a line, its middle at height y; `align`: left, center or right."""
+        how = {"fontsize": size * 72 / _DPI, "weight": "bold" if bold else "normal", "ha": align, "color": colour}
+        self._texts.append((x, y, text, how))
+
+    def save(self, out: Path) -> None:
+        """Write as PNG or SVG. Raises `UserError` when it cannot be."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(self.width / _DPI, self.height / _DPI), dpi=_DPI)
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.imshow(self._pixels, extent=(0, self.width, self.height, 0), interpolation="none", aspect="auto")
+        for x, y, text, how in self._texts:
+            axes.text(x, y, text, va="center_baseline", family=_FONT, **how)
+        save_figure(figure, out)

@@ -1,0 +1,134 @@
+"""Fitted meshes drawn over the frames that they were fitted to."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+
+from chdtf.morphable.coefficients import Coefficients, vertices_of
+from chdtf.morphable.drawing.render import render
+from chdtf.morphable.model import FaceModel
+
+_CHUNK = 16  # frames whose vertices are in memory at once
+_MESH_RGB = (120.0, 190.0, 235.0)  # light blue: no skin has it
+_LINE_RGB, _DOT_RGB = (20, 110, 190), (255, 208, 0)
+_SUBPIXEL_BITS = 4
+_LARGE_PX = 700  # a mesh this tall has edges smooth enough with one sample a pixel
+_NOTE = "no face"
+
+
+@dataclasses.dataclass(frozen=True)
+class OverlayStyle:
+    """How the mesh is drawn: shaded with an opacity in 0 to 1, or as lines; beside the frame as it was, or alone."""
+
+    wireframe: bool = False
+    opacity: float = 0.65
+    beside: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.opacity <= 1:
+            raise ValueError(f"opacity {self.opacity} is not above 0 and at most 1")
+
+
+def meshes(coefficients: Coefficients, model: FaceModel) -> Iterator[np.ndarray | None]:
+    """The vertices of every frame in turn, float32 (V, 3) px, or None where the frame is not valid.
+
+    A few frames at a time, as all of a long clip would fill the memory.
+    """
+    for start in range(0, coefficients.num_frames, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        arrays = {
+            name: getattr(coefficients, name)[part] for name in ("expression", "rotation", "translation", "scale")
+        }
+        few = coefficients.replace(valid=coefficients.valid[part], **arrays)
+        for vertices, valid in zip(vertices_of(few, model), few.valid, strict=True):
+            yield vertices if valid else None
+
+
+def draw_mesh(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, style: OverlayStyle) -> np.ndarray:
+    """A mesh with vertices (V, 3) px over a frame, uint8 (H, W, 3) RGB; the frame is not changed."""
+    if style.wireframe:
+        return _wires(image, vertices, triangles)
+    tall = float(np.ptp(vertices[:, 1]))
+    colours = np.broadcast_to(np.array(_MESH_RGB), vertices.shape)
+    size = (image.shape[0], image.shape[1])
+    layer = render(vertices, triangles, size, colours, supersample=1 if tall > _LARGE_PX else 2)
+    return layer.over(image, style.opacity)
+
+
+def draw_landmarks(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks (L, 3) px as dots over a frame, uint8 (H, W, 3) RGB; those that are NaN are left out."""
+    out = image.copy()
+    found = landmarks[np.isfinite(landmarks).all(axis=1)]
+    if len(found):
+        radius = max(0.8, float(np.ptp(found[:, 1])) / 240)
+        unit = 1 << _SUBPIXEL_BITS
+        for x, y in np.round((found[:, :2] - 0.5) * unit).astype(int).tolist():
+            cv2.circle(out, (x, y), round(radius * unit), _DOT_RGB, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
+    return out
+
+
+def overlay(
+    frames: Iterable[np.ndarray],
+    coefficients: Coefficients,
+    model: FaceModel,
+    style: OverlayStyle | None = None,
+    landmarks: np.ndarray | None = None,
+) -> Iterator[np.ndarray]:
+    """Every frame with its mesh over it, one at a time.
+
+    Args:
+        frames: uint8 (H, W, 3) RGB, as many as the coefficients have.
+        coefficients: in pixels of these frames.
+        model: the face model of the coefficients.
+        style: how to draw.
+        landmarks: (T, L, 3) px to be drawn as dots.
+
+    Yields:
+        uint8 (H', W', 3) RGB: the frame as it was and, to its right, with its mesh. H' and W' are even, as H.264 needs;
+        an odd frame has its last row or column twice. Without a face there is no mesh, and a note says so.
+
+    Raises:
+        ValueError: if the numbers of frames differ.
+
+    """
+    style = style or OverlayStyle()
+    points = [None] * coefficients.num_frames if landmarks is None else landmarks
+    for image, vertices, dots in zip(frames, meshes(coefficients, model), points, strict=True):
+        drawn = image if vertices is None else draw_mesh(image, vertices, model.triangles, style)
+        if dots is not None:
+            drawn = draw_landmarks(drawn, dots)
+        drawn = _even(_noted(drawn) if vertices is None else drawn)
+        yield np.hstack([_even(image), drawn]) if style.beside else drawn
+
+
+def _wires(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """The edges of the triangles that face the viewer."""
+    out = image.copy()
+    corners = vertices[triangles][:, :, :2].astype(np.float64) - 0.5
+    ab, ac = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    facing = corners[ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0] < 0]
+    lines = np.round(facing * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    cv2.polylines(out, list(lines), True, _LINE_RGB, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    return out
+
+
+def _even(image: np.ndarray) -> np.ndarray:
+    """The frame with an even height and width."""
+    height, width = image.shape[:2]
+    if height % 2 == width % 2 == 0:
+        return image
+    return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _noted(image: np.ndarray) -> np.ndarray:
+    """The frame with a small note that it holds no face."""
+    out = image.copy()
+    scale = max(0.4, image.shape[0] / 640)
+    place = (round(8 * scale), round(26 * scale))
+    for colour, width in (((0, 0, 0), 3.0), ((255, 255, 255), 1.0)):
+        cv2.putText(
+            out, _NOTE, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, max(1, round(width * scale)), cv2.LINE_AA
+        )
+    return out

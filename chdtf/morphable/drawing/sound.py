@@ -1,0 +1,65 @@
+"""The sound of one video for the pictures of another, packet by packet."""
+
+import heapq
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+
+from chdtf.files import atomic_path
+from chdtf.media import read_waveform, refusing, replace_audio
+
+# What an mp4 may hold as it is; other sound is encoded anew as AAC
+_KEPT = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
+_RATE_HZ = 48_000
+
+
+def add_sound(pictures: Path, source: Path, target: Path) -> None:
+    """Write the video stream of `pictures` with the first sound of `source`, which starts with that one's pictures.
+
+    Neither is encoded again where an mp4 can hold the sound; otherwise it becomes mono AAC. Without sound `target`
+    is a copy of `pictures`. Written whole or not at all; memory does not grow with the length, except for sound that
+    must be encoded (200 kB a second). Raises `UnreadableError`.
+    """
+    with refusing(source), av.open(str(source)) as heard:
+        codec = heard.streams.audio[0].codec_context if heard.streams.audio else None
+        kept = codec is None or codec.name.removesuffix("float") in _KEPT
+    waveform = None if kept else read_waveform(source, _RATE_HZ)
+    if waveform is not None:
+        replace_audio(pictures, target, waveform, _RATE_HZ)
+        return
+    with (
+        refusing(source),
+        atomic_path(target) as temporary,
+        av.open(str(pictures)) as seen,
+        av.open(str(source)) as heard,
+        av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container,
+    ):
+        streams = [_packets(seen, seen.streams.video[0], container, 0.0)]
+        if heard.streams.audio:
+            video = heard.streams.video[0]
+            origin_s = float((video.start_time or 0) * (video.time_base or 0))
+            streams.append(_packets(heard, heard.streams.audio[0], container, origin_s))
+        for _, _, packet in heapq.merge(*streams, key=lambda item: item[:2]):
+            container.mux(packet)
+
+
+def _packets(source: Any, stream: Any, container: Any, origin_s: float) -> Iterator[tuple[float, int, Any]]:
+    """(time_s, stream number, packet) of a stream, for `container`, times counted from `origin_s`."""
+    out = container.add_stream_from_template(stream)
+
+    def given() -> Iterator[tuple[float, int, Any]]:
+        shift = round(origin_s / stream.time_base)
+        for packet in source.demux(stream):
+            if packet.dts is None:
+                continue
+            packet.dts -= shift
+            packet.pts = packet.dts if packet.pts is None else packet.pts - shift
+            time_s = float(packet.dts * packet.time_base)
+            if time_s < -0.1 and stream.type == "audio":
+                continue  # sound from before the first picture
+            packet.stream = out
+            yield time_s, out.index, packet
+
+    return given()
