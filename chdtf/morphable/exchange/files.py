@@ -1,0 +1,123 @@
+"""Coefficient files by their suffix: `.mat`, `.npy`, `.parquet`, folders of them, and published datasets."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chdtf.errors import UserError
+from chdtf.morphable.exchange.bfm_coefficients import BfmCoefficients, Gaps
+from chdtf.morphable.exchange.clips import BfmClip
+from chdtf.morphable.exchange.fitted import is_dataset, is_fitted, read_dataset, read_fitted
+from chdtf.morphable.exchange.mat import read_mat, write_mat
+from chdtf.morphable.exchange.numpy_file import read_numpy, write_numpy
+from chdtf.morphable.exchange.table import is_table, read_table, write_table
+
+SUFFIXES = (".mat", ".npy", ".parquet")
+_DEFAULT_LAYOUT = {".mat": "257", ".npy": "73"}
+
+
+def read_bfm(path: Path, rounded: bool = False) -> BfmCoefficients:
+    """The coefficients in a file that holds one clip.
+
+    Raises `UserError` for a file that is not one of coefficients, naming what it holds and what was expected, and for
+    one of several clips. `rounded` as in `BfmCoefficients.from_array`.
+    """
+    found = list(read_clips(path, rounded))
+    if len(found) != 1:
+        raise UserError(
+            f"{path}: holds {len(found)} clips ({', '.join(clip.clip_id for clip in found[:3])}, ...), not one"
+        )
+    return found[0].coefficients
+
+
+def write_bfm(path: Path, coefficients: BfmCoefficients, layout: str | None = None, gaps: Gaps = "refuse") -> None:
+    """Write one clip, whole or not at all, its format by the suffix of `path`. See `write_clip`."""
+    write_clip(path, BfmClip(path.stem, coefficients), layout, gaps)
+
+
+def read_clips(path: Path, rounded: bool = False) -> Iterator[BfmClip]:
+    """All clips of a file or folder, one at a time.
+
+    A folder is a published dataset, or is searched for coefficient files at all depths; the id of a clip is then the
+    path of its file below the folder, without suffix. Raises `UserError` as `read_bfm` does.
+    """
+    if not path.is_dir():
+        yield from _read_file(path, path.stem, rounded)
+    elif is_dataset(path):
+        yield from read_dataset(path)
+    else:
+        for file in coefficient_files(path):
+            yield from _read_file(file, file.relative_to(path).with_suffix("").as_posix(), rounded)
+
+
+def coefficient_files(folder: Path) -> list[Path]:
+    """Files below a folder with a suffix of `SUFFIXES`, hidden ones left out. Raises `UserError` if there are none."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent) / name for name in names if Path(name).suffix in SUFFIXES and not name.startswith(".")]
+    if not found:
+        raise UserError(f"{folder}: holds no coefficient files (looked for {', '.join(SUFFIXES)}) and is no dataset")
+    return sorted(found)
+
+
+def write_clip(path: Path, clip: BfmClip, layout: str | None = None, gaps: Gaps = "refuse") -> None:
+    """Write one clip, whole or not at all. Layout: 257 by default in `.mat`, 73 in `.npy`; `.parquet` holds all parts.
+
+    Raises `UserError` for another suffix, a layout that the format lacks, and as `BfmCoefficients.to_array` does.
+    """
+    chosen = layout or _DEFAULT_LAYOUT.get(path.suffix, "")
+    if path.suffix == ".mat":
+        write_mat(path, clip.coefficients, chosen, gaps)
+    elif path.suffix == ".npy":
+        write_numpy(path, clip.coefficients, chosen, gaps)
+    elif path.suffix == ".parquet":
+        check_no_layout(layout)
+        write_table(path, [clip])
+    else:
+        raise UserError(f"{path}: {_unknown(path)}")
+
+
+def check_no_layout(layout: str | None) -> None:
+    """Raise `UserError` when a layout is asked for in Parquet, which holds all parts in columns of their own."""
+    if layout is not None:
+        raise UserError(f"a .parquet table holds all parts; leave --layout {layout} out, or write .npy or .mat")
+
+
+def _read_file(path: Path, clip_id: str, rounded: bool) -> Iterator[BfmClip]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    if path.suffix == ".mat":
+        coefficients, kind = read_mat(path, rounded)
+        yield BfmClip(clip_id, coefficients, kind)
+    elif path.suffix == ".npy":
+        coefficients, layout = read_numpy(path, rounded)
+        yield BfmClip(clip_id, coefficients, f"{layout}-d .npy")
+    elif path.suffix == ".parquet":
+        yield from _read_parquet(path)
+    else:
+        raise UserError(f"{path}: {_unknown(path)}")
+
+
+def _read_parquet(path: Path) -> Iterator[BfmClip]:
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from error
+    if is_table(schema):
+        yield from read_table(path)
+    elif is_fitted(schema):
+        yield from read_fitted([path])
+    else:
+        raise UserError(
+            f"{path}: columns {', '.join(schema.names[:12])} are not those of coefficients; expected a table that "
+            "coeffs convert wrote (clip_id, valid, expression, angle, ...), or a coeffs shard of a dataset "
+            "(clip_id, face_model, expression, rotation, ...)"
+        )
+
+
+def _unknown(path: Path) -> str:
+    return f"suffix {path.suffix!r} is not one of {', '.join(SUFFIXES)}"
