@@ -1,5 +1,6 @@
 """Pictures and text on one page of an exact size in pixels, and pages written whole or not at all."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,31 @@ _DPI = 100
 _FONT = "DejaVu Sans"  # comes with matplotlib
 
 
-def check_suffix(out: Path) -> None:
-    """Raise `UserError` unless the path ends in a format that pictures are written in."""
-    if out.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{out}: pictures are written as {' or '.join(SUFFIXES)}; choose one by the file's name")
+def check_out(out: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Raise `UserError` unless the path ends in one of the formats and lies in a folder that is there."""
+    if out.suffix.lower() not in suffixes:
+        raise UserError(f"{out}: is written as {' or '.join(suffixes)}; choose by the file's name")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}; make it, or choose another place with --out")
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; choose another name with --out")
+
+
+def new_figure(width_px: int, height_px: int) -> Any:
+    """An empty matplotlib figure of that size, outside pyplot's list of open figures."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI)
 
 
 def save_figure(figure: Any, out: Path) -> None:
-    """Write a matplotlib figure, whole or not at all, without the date; in its own size. Raises `UserError`."""
-    check_suffix(out)
+    """Write a matplotlib figure in its own size, whole or not at all, without the date. Raises `UserError`."""
+    check_out(out)
     metadata = {"Date": None} if out.suffix.lower() == ".svg" else {}
     try:
         with atomic_path(out) as temporary:
             figure.savefig(temporary, dpi=_DPI, metadata=metadata, facecolor="white")
-    except (NotADirectoryError, PermissionError, FileExistsError, IsADirectoryError) as error:
+    except PermissionError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); choose another place with --out") from error
 
 
@@ -64,9 +76,7 @@ class Canvas:
 
     def save(self, out: Path) -> None:
         """Write as PNG or SVG. Raises `UserError` when it cannot be."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(self.width / _DPI, self.height / _DPI), dpi=_DPI)
+        figure = new_figure(self.width, self.height)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         axes.imshow(self._pixels, extent=(0, self.width, self.height, 0), interpolation="none", aspect="auto")
