@@ -10,26 +10,38 @@ import http.client
 import json
 import logging
 import os
+import shutil
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from chdtf.errors import UserError, is_disk_full
 from chdtf.files import atomic_path, sha256_file, write_text
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]  # bytes so far, bytes in all
+Progress = Callable[[int, int], None]  # bytes so far, bytes in all; files where a recipe puts them together
 _CHUNK = 1 << 18
 _TIMEOUT_S = 60.0
 _VGG = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/"
 _VGG_LICENCE = "Creative Commons Attribution, for research purposes (its page's words)"
 
 
+class Recipe(Protocol):
+    """How a file is put together that its source does not offer as one."""
+
+    def content_hash(self, path: Path) -> str:
+        """Hex SHA-256 of what counts in such a file. Raises `UserError` if it is no such file."""
+
+    def build(self, url: str, target: Path, parts: Path, progress: Progress | None = None) -> None:
+        """Make the file from what lies at `url`, keeping in the folder `parts` what was downloaded."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """One external file."""
+    """One external file. With a recipe `url` is the folder of its parts and `sha256` that of the content."""
 
     name: str
     filename: str
@@ -38,6 +50,7 @@ class Weights:
     size_bytes: int
     licence: str
     purpose: str
+    recipe: Callable[[], Recipe] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +61,12 @@ class WeightsStatus:
     path: Path
     state: str
     detail: str = ""
+
+
+def _ict_recipe() -> Recipe:
+    from chdtf.morphable.models.ict_download import IctRecipe
+
+    return IctRecipe()
 
 
 WEIGHTS: Mapping[str, Weights] = MappingProxyType(
@@ -92,6 +111,17 @@ WEIGHTS: Mapping[str, Weights] = MappingProxyType(
                 licence="Apache-2.0 (LICENSE of its repository); trained on MS-Celeb-1M",
                 purpose="identity of a face: MobileFaceNet (Chen et al. 2018), 128-d",
             ),
+            Weights(
+                name="ict",
+                filename="ict_face_light_9409.npz",
+                url="https://raw.githubusercontent.com/ICT-VGL/ICT-FaceKit/"
+                "da5f95a607f5e6b37755b38d3385d7f2853732e5/FaceXModel",
+                sha256="7ecb7ffb6afbbdb47d65eae34e4e73bc06a6c09430107420622559ba9d1672aa",
+                size_bytes=9_775_317,
+                licence="MIT (LICENSE of its repository)",
+                purpose="face model ict: ICT-FaceKit's light version (Li et al. 2020), put together from 158 meshes",
+                recipe=_ict_recipe,
+            ),
         )
     }
 )
@@ -112,9 +142,13 @@ def get_weights(name: str, registry: Mapping[str, Weights] = WEIGHTS) -> Weights
     return registry[name]
 
 
+def _digest(weights: Weights, path: Path) -> str:
+    return weights.recipe().content_hash(path) if weights.recipe else sha256_file(path)
+
+
 @functools.lru_cache(maxsize=64)
-def _hash(path: Path, size: int, mtime_ns: int) -> str:
-    """SHA-256 of a file, computed once per size and time of change, also across runs: a note beside it remembers."""
+def _hash(weights: Weights, path: Path, size: int, mtime_ns: int) -> str:
+    """`_digest` of a file, computed once per size and time of change, also across runs: a note beside it remembers."""
     note = path.with_name(f".{path.name}.sha256.json")
     key = [size, mtime_ns]
     try:
@@ -123,7 +157,7 @@ def _hash(path: Path, size: int, mtime_ns: int) -> str:
             return str(known["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    digest = sha256_file(path)
+    digest = _digest(weights, path)
     try:
         write_text(note, json.dumps({"key": key, "sha256": digest}) + "\n")
     except OSError:
@@ -138,7 +172,10 @@ def check(name: str, registry: Mapping[str, Weights] = WEIGHTS) -> WeightsStatus
     if not path.is_file():
         return WeightsStatus(weights, path, "missing", f"run: disentbench weights fetch {name}")
     stat = path.stat()
-    digest = _hash(path, stat.st_size, stat.st_mtime_ns)
+    try:
+        digest = _hash(weights, path, stat.st_size, stat.st_mtime_ns)
+    except UserError as error:  # of a recipe: not even a file of that kind
+        return WeightsStatus(weights, path, "mismatch", str(error).removeprefix(f"{path}: "))
     if digest != weights.sha256:
         return WeightsStatus(weights, path, "mismatch", f"sha256 is {digest}, expected {weights.sha256}")
     return WeightsStatus(weights, path, "ok")
@@ -158,7 +195,7 @@ def status(registry: Mapping[str, Weights] = WEIGHTS) -> list[WeightsStatus]:
 
 
 def _refuse_wrong_hash(weights: Weights, path: Path) -> None:
-    digest = sha256_file(path)
+    digest = _digest(weights, path)
     if digest != weights.sha256:
         raise UserError(
             f"{weights.url}: sha256 is {digest}, expected {weights.sha256} "
@@ -189,6 +226,8 @@ def fetch(name: str, progress: Progress | None = None, registry: Mapping[str, We
     if found.state == "ok":
         return found.path
     weights = found.weights
+    if weights.recipe:
+        return _put_together(weights, weights.recipe(), found.path, progress)
     try:
         with atomic_path(found.path) as temporary:
             _download(weights, temporary, progress)
@@ -201,3 +240,18 @@ def fetch(name: str, progress: Progress | None = None, registry: Mapping[str, We
         why = getattr(error, "reason", error)
         raise UserError(f"{weights.url}: {why}; download it yourself and put it at {found.path}") from error
     return found.path
+
+
+def _put_together(weights: Weights, recipe: Recipe, path: Path, progress: Progress | None) -> Path:
+    """Build a file by its recipe; what was downloaded is kept until the file is complete, or is another one."""
+    parts = path.with_name(f".{weights.name}-parts")
+    try:
+        with atomic_path(path) as temporary:
+            recipe.build(weights.url, temporary, parts, progress)
+            shutil.rmtree(parts, ignore_errors=True)
+            _refuse_wrong_hash(weights, temporary)
+    except OSError as error:
+        if is_disk_full(error):
+            raise UserError(f"{path.parent}: no space for {weights.size_bytes} bytes") from error
+        raise UserError(f"{path.parent}: cannot write there ({error}); set DISENTBENCH_WEIGHTS") from error
+    return path

@@ -24,9 +24,9 @@ class Command:
         if not self.name:
             raise UserError(f"name what to fetch: {', '.join(WEIGHTS)}")
 
-        for name in self.name:
-            get_weights(name)  # all names are checked before anything is downloaded
-        for name in self.name:
-            with progress(f"Fetching {name}") as report:
-                say(str(fetch(name, progress=functools.partial(report, what="bytes"))))
+        wanted = [get_weights(name) for name in self.name]  # all names are checked before anything is downloaded
+        for entry in wanted:
+            what = "files" if entry.recipe else "bytes"
+            with progress(f"Fetching {entry.name}") as report:
+                say(str(fetch(entry.name, progress=functools.partial(report, what=what))))
         return 0

@@ -125,7 +125,7 @@ def register(
     found = dict(anchors)
     for row, number in enumerate(free):
         if closest.distance[row] <= settings.drop and number not in leave_out:
-            found[int(number)] = SurfacePoint(tuple(closest.corners[row]), tuple(closest.shares[row]))
+            found[int(number)] = SurfacePoint(_triple(closest.corners[row]), tuple(closest.shares[row]))
     return as_map(found)
 
 
@@ -145,7 +145,7 @@ def mirror_points(
     """The same points and their mirror images: landmarks by `partner` (468,), mesh vertices by their places."""
     across = cKDTree(vertices).query(vertices * _MIRROR)[1]
     images = {
-        int(partner[number]): SurfacePoint(tuple(int(across[corner]) for corner in point.corners), point.shares)
+        int(partner[number]): SurfacePoint(_triple(across[list(point.corners)]), point.shares)
         for number, point in points.items()
     }
     return images | dict(points)
@@ -154,3 +154,8 @@ def mirror_points(
 def _symmetric(points: np.ndarray, partner: np.ndarray) -> np.ndarray:
     both: np.ndarray = (points + points[partner] * _MIRROR) / 2
     return both
+
+
+def _triple(numbers: np.ndarray) -> tuple[int, int, int]:
+    first, second, third = (int(number) for number in numbers)
+    return first, second, third

@@ -65,7 +65,8 @@ def closest_on_triangles(point: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.
         options.append(shares)
         distances.append(np.linalg.norm(corners[i] + part[:, None] * edge - point, axis=1))
     best = np.argmin(distances, axis=0)
-    return np.stack(options)[best, np.arange(len(a))]
+    closest: np.ndarray = np.stack(options)[best, np.arange(len(a))]
+    return closest
 
 
 class Surface:

@@ -10,7 +10,7 @@ import numpy as np
 from chdtf import weights
 from chdtf.errors import UserError
 from chdtf.morphable.model import FaceModel, LandmarkMap
-from chdtf.morphable.models.ict_arrays import FILENAME, LICENCE, IctArrays, read_arrays
+from chdtf.morphable.models.ict_arrays import LICENCE, IctArrays, read_arrays
 from chdtf.morphable.regions import alignment_weights, fit_weights
 
 MAP_FILE = Path(__file__).parents[2] / "assets" / "ict_landmarks.npz"
@@ -25,10 +25,11 @@ def load(path: Path | None) -> FaceModel:
 
     Raises `UserError` if the file is absent or holds other arrays.
     """
-    path = path or weights.folder() / FILENAME
+    entry = weights.get_weights("ict")
+    path = path or weights.folder() / entry.filename
     if not path.is_file():
         raise UserError(f"{path} is not there; run: disentbench weights fetch ict")
-    return to_model(read_arrays(path), read_map())
+    return to_model(read_arrays(path, entry.sha256), read_map())
 
 
 def read_map() -> LandmarkMap:

@@ -15,18 +15,29 @@ import numpy as np
 from chdtf.errors import UserError
 from chdtf.files import atomic_path
 
-FILENAME = "ict_face_light_9409.npz"
-CONTENT_SHA256 = "7ecb7ffb6afbbdb47d65eae34e4e73bc06a6c09430107420622559ba9d1672aa"
+# In the source's order; a star stands for one shape for each side, _L and _R.
+_SHAPES = """
+    PupilDilate* browDown* browInnerUp* browOuterUp* cheekPuff* cheekRaiser* cheekSquint* eyeBlink*
+    eyeLookDown* eyeLookIn* eyeLookOut* eyeLookUp* eyeSquint* eyeWide* jawForward jawLeft jawOpen
+    jawRight mouthClose mouthDimple* mouthFrown* mouthFunnel mouthLeft mouthLowerDown* mouthPress*
+    mouthPucker mouthRight mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmile*
+    mouthStretch* mouthUpperUp* noseSneer*
+"""
+EXPRESSION_NAMES: tuple[str, ...] = tuple(
+    name for shape in _SHAPES.split() for name in ([shape] if "*" not in shape else [f"{shape[:-1]}_{s}" for s in "LR"])
+)
+AGAIN = "remove it and run: disentbench weights fetch ict"
 LICENCE = "MIT (ICT-FaceKit, Copyright (c) 2020 USC Institute for Creative Technologies)"
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """V, I and K of the model, and its triangles; the defaults are those of the light version's face area."""
+    """V, I and K of the model, polygons, and triangles that these are cut into; by default the light version's face."""
 
     vertices: int = 9409
     identities: int = 100
     expressions: int = 57
+    polygons: int = 9230
     triangles: int = 18_460
 
 
@@ -48,16 +59,30 @@ class IctArrays:
         digest = hashlib.sha256()
         for field in dataclasses.fields(self):
             array = getattr(self, field.name)
-            if array.dtype.kind == "U":
-                content = "\n".join(array.tolist()).encode()
-            else:
-                content = np.ascontiguousarray(array, "<i4" if array.dtype.kind == "i" else "<f4").tobytes()
+            layout = {"i": "<i4", "f": "<f4"}.get(array.dtype.kind, array.dtype.str)
+            plain = np.ascontiguousarray(array, layout)
+            content = "\n".join(array.tolist()).encode() if array.dtype.kind == "U" else plain.tobytes()
             digest.update(f"{field.name}{array.shape}".encode() + content)
         return digest.hexdigest()
 
 
-def read_arrays(path: Path, sizes: Sizes = ICT_LIGHT, content_sha256: str = CONTENT_SHA256) -> IctArrays:
+def read_arrays(path: Path, content_sha256: str, sizes: Sizes = ICT_LIGHT) -> IctArrays:
     """The arrays of a file. Raises `UserError` when it is no such file, with what was found and what was expected."""
+    found = _read(path)
+    _check_shapes(path, found, sizes)
+    arrays = IctArrays(**found)
+    digest = arrays.content_hash()
+    if digest != content_sha256:
+        raise UserError(f"{path}: the content's sha256 is {digest}, expected {content_sha256}; {AGAIN}")
+    return arrays
+
+
+def file_hash(path: Path) -> str:
+    """Hex SHA-256 of the arrays in a file. Raises `UserError` when it is no such file."""
+    return IctArrays(**_read(path)).content_hash()
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             found = {field.name: stored[field.name] for field in dataclasses.fields(IctArrays) if field.name in stored}
@@ -67,15 +92,7 @@ def read_arrays(path: Path, sizes: Sizes = ICT_LIGHT, content_sha256: str = CONT
     missing = [field.name for field in dataclasses.fields(IctArrays) if field.name not in found]
     if missing:
         raise UserError(f"{path}: no {', '.join(missing)} (it holds {names}); {AGAIN}")
-    _check_shapes(path, found, sizes)
-    arrays = IctArrays(**found)
-    digest = arrays.content_hash()
-    if digest != content_sha256:
-        raise UserError(f"{path}: the content's sha256 is {digest}, expected {content_sha256}; {AGAIN}")
-    return arrays
-
-
-AGAIN = "remove it and run: disentbench weights fetch ict"
+    return found
 
 
 def _check_shapes(path: Path, found: dict[str, np.ndarray], sizes: Sizes) -> None:
