@@ -33,7 +33,7 @@ def server() -> Iterator[str]:
             pass
 
     httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever)
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{httpd.server_port}"
     httpd.shutdown()
@@ -120,7 +120,7 @@ def test_folder_is_configurable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_the_registry_is_complete():
-    assert set(weights.WEIGHTS) == {"syncnet_v2", "sfd_face", "light_asd", "mobilefacenet"}
+    assert set(weights.WEIGHTS) == {"syncnet_v2", "sfd_face", "light_asd", "mobilefacenet", "ict"}
     for entry in weights.WEIGHTS.values():
         assert entry.url.startswith("https://")
         assert not entry.url.startswith("https://raw.") or re.search("/[0-9a-f]{40}/", entry.url)  # a commit, no branch
