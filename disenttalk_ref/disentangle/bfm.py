@@ -16,7 +16,7 @@ from chdtf.errors import UserError
 from chdtf.faces import track_landmarks
 from chdtf.files import sha256_file
 from chdtf.media import UnreadableError, frames, probe
-from chdtf.morphable.exchange import BfmCoefficients, read_bfm
+from chdtf.morphable.exchange.mat import read_mat
 from chdtf.morphable.model import load_model
 from disenttalk_ref.disentangle.material import FaceClip, Material, account, too_short
 from disenttalk_ref.disentangle.points import Points, openings
@@ -45,7 +45,7 @@ def from_folder(folder: Path, tracker: Tracker | None = None) -> Material:
     paths = [path for path in sorted(folder.glob("*.mat")) if not path.stem.endswith(EDITED)]
     if not paths:
         raise UserError(f"{folder}: holds neither a dataset nor .mat files; give what disentbench build made")
-    speakers, points = _speakers(folder), known_points()
+    speakers, points = speakers_in(folder), known_points()
     clips, left_out, notes = [], [], []
     for path in paths:
         video = path.with_suffix(".mp4")
@@ -119,7 +119,7 @@ def _agreement(opening: np.ndarray, expression: np.ndarray, shift: int) -> float
 def _clip(
     path: Path, video: Path, speakers: dict[str, str], points: Points | None, tracker: Tracker
 ) -> tuple[FaceClip, int]:
-    read: BfmCoefficients = read_bfm(path)
+    read, _ = read_mat(path)
     seen, fps = tracker(video)
     seen = _at_rate_of(seen, fps, read.num_frames, path, video)
     shift, agreement = shift_of(seen, read.expression)
@@ -136,7 +136,7 @@ def _clip(
     neutral = None
     if points is not None and read.identity is not None:
         neutral = points.neutral(read.identity[read.valid].mean(0))
-    speaker = speakers.get(path.stem, path.stem.partition("_")[0])
+    speaker = speaker_of(path.stem, speakers)
     return FaceClip(path.stem, speaker, read.expression[keep], opening[keep], neutral), shift
 
 
@@ -146,14 +146,21 @@ def _at_rate_of(seen: np.ndarray, fps: float, num_frames: int, path: Path, video
         count = round(len(seen) * rate / fps)
         if abs(count - num_frames) <= MAX_SHIFT:
             at = np.round(np.arange(count) * fps / rate).astype(int)
-            return seen[np.minimum(at, len(seen) - 1)]
+            matched: np.ndarray = seen[np.minimum(at, len(seen) - 1)]
+            return matched
     raise UserError(
-        f"{path.name} has {num_frames} frames, {video.name} {len(seen)} at {fps:g} frames/s: neither at its rate nor at "
-        "25 or 30 frames/s do they belong together"
+        f"{path.name} has {num_frames} frames, {video.name} {len(seen)} at {fps:g} frames/s: at neither its "
+        "rate nor 25 or 30 frames/s do they belong together; give the video that the file was made of"
     )
 
 
-def _speakers(folder: Path) -> dict[str, str]:
+def speaker_of(stem: str, speakers: dict[str, str]) -> str:
+    """Who speaks in a file: as `speakers.csv` says, or what stands before the first underscore of its name."""
+    return speakers.get(stem, stem.partition("_")[0])
+
+
+def speakers_in(folder: Path) -> dict[str, str]:
+    """File stem -> speaker of `speakers.csv`, empty where there is none. Raises `UserError` if it lacks the columns."""
     path = folder / "speakers.csv"
     if not path.is_file():
         return {}

@@ -50,22 +50,21 @@ def localities(material: Material, chosen: Mapping[str, Chosen], draws: int = DR
     moments = _Moments.of(material.clips)
     faces = _Faces(material, moments.covariance) if material.points else None
     num, rows = material.num_expression, []
-    for region, name in enumerate(REGIONS):
-        sets = {f"{way}": [dims[region]] for way, dims in chosen.items()}
+    for region in range(len(REGIONS)):
+        sets = {way: [dims[region]] for way, dims in chosen.items()}
         sets |= {f"all but {way}": [rest_of(num, dims[region])] for way, dims in chosen.items()}
         for count in sorted({len(dims[region]) for dims in chosen.values()}):
             rng = np.random.default_rng(count)
             label = f"random, mean of {draws}"
             sets[label] = [tuple(rng.choice(num, count, replace=False).tolist()) for _ in range(draws)]
         sets["all"] = [tuple(range(num))]
-        rows += [_mean([_measure(label, dims, region, moments, faces) for dims in many]) for label, many in sets.items()]
-        del name
+        rows += [
+            _mean([_measure(label, dims, region, moments, faces) for dims in many]) for label, many in sets.items()
+        ]
     return [_with_reason(row, material) for row in rows]
 
 
-def _measure(
-    label: str, dims: Sequence[int], region: int, moments: "_Moments", faces: "_Faces | None"
-) -> Locality:
+def _measure(label: str, dims: Sequence[int], region: int, moments: "_Moments", faces: "_Faces | None") -> Locality:
     chosen = list(dims)
     values: dict[str, float | None] = {
         "explained": moments.explained(chosen, region),
@@ -74,7 +73,7 @@ def _measure(
     if faces is not None:
         values |= faces.motion(chosen, region)
         values |= faces.gains(chosen, region)
-    return Locality(label, REGIONS[region], len(chosen), **values)
+    return dataclasses.replace(Locality(label, REGIONS[region], len(chosen)), **values)  # type: ignore[arg-type]
 
 
 def _mean(rows: Sequence[Locality]) -> Locality:

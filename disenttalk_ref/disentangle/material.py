@@ -92,8 +92,8 @@ def merge(parts: Sequence[Material]) -> Material:
     for other in parts[1:]:
         if (other.face_model, other.face_model_hash) != (first.face_model, first.face_model_hash):
             raise UserError(
-                f"{_names(first)} is in face model {_label(first)}, {_names(other)} in {_label(other)}: coefficients of "
-                "two models cannot be mixed; give one of them, or fit both to one model with --model"
+                f"{_names(first)} is in face model {_label(first)}, {_names(other)} in {_label(other)}: coefficients "
+                "of two models cannot be mixed; give one of them, or fit both to one model with --model"
             )
     merged = Material(
         first.face_model,
@@ -141,9 +141,7 @@ def account(
 ) -> Source:
     """What was used of one source."""
     frames = sum(len(clip.expression) for clip in clips)
-    return Source(
-        name, fingerprint, len(clips), frames, tuple(c.clip_id for c in clips), tuple(left_out), tuple(notes)
-    )
+    return Source(name, fingerprint, len(clips), frames, tuple(c.clip_id for c in clips), tuple(left_out), tuple(notes))
 
 
 def _names(material: Material) -> str:

@@ -7,7 +7,6 @@ from disenttalk_ref.disentangle.changes import Way, changes_of, impossible
 from disenttalk_ref.disentangle.claim import DRAWS, Locality, localities
 from disenttalk_ref.disentangle.evidence import Evidence, evidence, ratios
 from disenttalk_ref.disentangle.material import FaceClip, Material
-from disenttalk_ref.disentangle.points import REGIONS
 from disenttalk_ref.disentangle.stability import (
     Choice,
     Chosen,
@@ -51,7 +50,9 @@ class Measured:
     claim: list[Locality]
 
 
-def find(material: Material, way: Way, choice: Choice | None = None, whole: Sequence[Evidence] | None = None) -> WayFound:
+def find(
+    material: Material, way: Way, choice: Choice | None = None, whole: Sequence[Evidence] | None = None
+) -> WayFound:
     """Eq. 1-2 by one way.
 
     Args:
@@ -106,8 +107,7 @@ def evidence_of(material: Material, way: Way, part: Callable[[FaceClip], FaceCli
     """What every clip, or a part of it, says by one way that needs no other video."""
     cut = [part(clip) for clip in material.clips] if part else material.clips
     return [
-        evidence(clip.clip_id, clip.speaker_id, clip.expression, changes_of(way, clip, material.points))
-        for clip in cut
+        evidence(clip.clip_id, clip.speaker_id, clip.expression, changes_of(way, clip, material.points)) for clip in cut
     ]
 
 
@@ -149,14 +149,8 @@ def _stability(material: Material, found: WayFound, choice: Choice, seeds: int) 
     rows += across_halves(whole, way, choice, seeds, "speakers")
     rows += across_halves(whole, way, choice, seeds, "clips")
     if way == "pairs":
-        num, reason = material.num_expression, "pairs are measured on whole clips"
-        rows += [
-            dataclasses.replace(row, reason=reason) for row in within_clips(whole[:0], whole[:0], way, choice)
-        ] if num else []
+        rows += within_clips((), (), way, material.num_expression, choice, "pairs are measured on whole clips")
     else:
         halves = [evidence_of(material, way, part) for part in (_first_half, _second_half)]
-        rows += within_clips(halves[0], halves[1], way, choice)
+        rows += within_clips(halves[0], halves[1], way, material.num_expression, choice)
     return rows + across_readings(whole, way, choice)
-
-
-__all__ = ["REGIONS", "WAYS", "Measured", "WayFound", "evidence_of", "find", "measure"]

@@ -55,7 +55,8 @@ class Points:
         landmarks = self.model.landmark_map.landmarks
         plain = self.model.landmark_map.is_plain
         mean = self.model.landmark_mean if plain else load_model(DEFAULT_MODEL).mean
-        return np.stack(region_weights(mean))[:, landmarks]
+        weights: np.ndarray = np.stack(region_weights(mean))[:, landmarks]
+        return weights
 
     @functools.cached_property
     def solver(self) -> np.ndarray:
@@ -74,7 +75,8 @@ class Points:
     def offsets(self, expression: np.ndarray) -> np.ndarray:
         """What expressions (T, K) do to the mapped landmarks: (T, M, 3)."""
         flat = expression.astype(np.float64) @ self.model.landmark_expression.reshape(self.model.num_expression, -1)
-        return flat.reshape(len(expression), -1, 3)
+        offsets: np.ndarray = flat.reshape(len(expression), -1, 3)
+        return offsets
 
     def expression(self, offsets: np.ndarray) -> np.ndarray:
         """The expressions (T, K) that come closest to landmark offsets (T, M, 3)."""

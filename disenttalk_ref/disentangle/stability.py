@@ -7,6 +7,7 @@ from math import comb
 
 import numpy as np
 
+from chdtf.errors import UserError
 from disenttalk_ref.disentangle.evidence import Evidence, Sigma, Statistic, ratios
 from disenttalk_ref.disentangle.points import REGIONS
 from disenttalk_ref.subspaces import K_EYE, K_LIP, choose
@@ -30,9 +31,18 @@ class Choice:
         """K of lip and eye."""
         return self.k_lip, self.k_eye
 
+    def check(self, num: int) -> None:
+        """Raise `UserError` unless N dimensions can give K of lip and eye."""
+        if self.k_lip < 1 or self.k_eye < 1 or self.k_lip + self.k_eye > num:
+            raise UserError(
+                f"K_lip = {self.k_lip} and K_eye = {self.k_eye} of {num} dimensions: both are 1 or more, and {num} at "
+                "most together"
+            )
+
     def of(self, found: Sequence[Evidence]) -> Chosen:
         """D_lip and D_eye."""
-        return choose(*ratios(found, self.sigma, self.statistic), self.k_lip, self.k_eye)
+        lip, eye = ratios(found, self.sigma, self.statistic)
+        return choose(lip, eye, self.k_lip, self.k_eye)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +71,9 @@ def chance(num: int, k: int) -> tuple[float, float]:
     return sum(p * i for p, i in shares) / k, sum(p * i / (2 * k - i) for p, i in shares)
 
 
-def overlaps(comparison: str, way: str, pairs: Iterable[Pair], num: int, choice: Choice, why_none: str) -> list[Overlap]:
+def overlaps(
+    comparison: str, way: str, pairs: Iterable[Pair], num: int, choice: Choice, why_none: str
+) -> list[Overlap]:
     """One row a region. `why_none` is the reason that stands where there is no pair to compare."""
     found = list(pairs)
     rows = []
@@ -75,9 +87,7 @@ def overlaps(comparison: str, way: str, pairs: Iterable[Pair], num: int, choice:
         shares = np.array(common) / k
         jaccard = float(np.mean([c / (2 * k - c) for c in common]))
         rows.append(
-            Overlap(
-                comparison, way, name, len(common), float(shares.mean()), float(shares.min()), jaccard, *expected
-            )
+            Overlap(comparison, way, name, len(common), float(shares.mean()), float(shares.min()), jaccard, *expected)
         )
     return rows
 
@@ -111,30 +121,30 @@ def across_halves(
     groups = _groups(found, lambda one: one.clip_id if by == "clips" else one.speaker_id)
     names = sorted(groups)
     pairs: list[Pair] = []
-    for seed in range(seeds if len(names) > 1 else 0):
-        order = np.random.default_rng(seed).permutation(len(names))
-        halves = [
-            [one for i in part for one in groups[names[i]]] for part in (order[: len(names) // 2], order[len(names) // 2 :])
-        ]
+    for division in _divisions(len(names), seeds):
+        halves = [[one for i in half for one in groups[names[i]]] for half in division]
         if all(_usable(half) for half in halves):
             pairs.append((choice.of(halves[0]), choice.of(halves[1])))
     why = f"{len(names)} {by} with {sum(one.frames for one in found)} frames give no two halves of {MIN_FRAMES} frames"
     return overlaps(f"random halves of the {by}", way, pairs, len(found[0].total), choice, why)
 
 
-def within_clips(first: Sequence[Evidence], second: Sequence[Evidence], way: str, choice: Choice) -> list[Overlap]:
+def within_clips(
+    first: Sequence[Evidence], second: Sequence[Evidence], way: str, num: int, choice: Choice, why_none: str = ""
+) -> list[Overlap]:
     """First halves of all clips against their second halves."""
     usable = _usable(first) and _usable(second)
     pairs: list[Pair] = [(choice.of(first), choice.of(second))] if usable else []
-    num = len((first or second)[0].total) if (first or second) else 0
-    why = f"the halves have fewer than {MIN_FRAMES} frames"
-    return overlaps("first and second half of every clip", way, pairs, max(num, sum(choice.counts)), choice, why)
+    why = why_none or f"the halves have fewer than {MIN_FRAMES} frames"
+    return overlaps("first and second half of every clip", way, pairs, num, choice, why)
 
 
 def across_ways(chosen: Mapping[str, Chosen], missing: Mapping[str, str], num: int, choice: Choice) -> list[Overlap]:
     """Every two ways on the same data; `missing` says why a way could not be computed."""
     rows = []
     for one, other in itertools.combinations([*chosen, *missing], 2):
+        if one in missing and other in missing:
+            continue
         why = "; ".join(f"{name} {missing[name]}" for name in (one, other) if name in missing)
         pairs: list[Pair] = [] if why else [(chosen[one], chosen[other])]
         rows += overlaps("two ways", f"{one}, {other}", pairs, num, choice, why)
@@ -157,6 +167,16 @@ def across_readings(found: Sequence[Evidence], way: str, choice: Choice) -> list
 def _usable(found: Sequence[Evidence]) -> bool:
     """Whether dimensions of both regions can be chosen from this evidence."""
     return sum(one.frames for one in found) >= MIN_FRAMES and all(any(one.changed[r] for one in found) for r in (0, 1))
+
+
+def _divisions(count: int, seeds: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Different random divisions of `count` things into halves: `seeds` at most, fewer where there are no more."""
+    found: dict[frozenset[tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    for seed in range(seeds if count > 1 else 0):
+        order = np.random.default_rng(seed).permutation(count).tolist()
+        halves = tuple(sorted(order[: count // 2])), tuple(sorted(order[count // 2 :]))
+        found.setdefault(frozenset(halves), halves)
+    return list(found.values())
 
 
 def _groups(found: Sequence[Evidence], key: Callable[[Evidence], str]) -> dict[str, list[Evidence]]:
