@@ -78,6 +78,13 @@ class BfmCoefficients:
         lacking = [part for part in APPEARANCE if getattr(self, part.name) is None]
         return self.replace(**{part.name: np.zeros((self.num_frames, part.size), np.float32) for part in lacking})
 
+    def with_frame_size(self, size_px: int) -> "BfmCoefficients":
+        """With `transform_params` for square frames, where only `crop` is known."""
+        if self.crop is None or self.transform_params is not None:
+            return self
+        size = np.full((self.num_frames, 2), size_px, np.float32)
+        return self.replace(transform_params=np.concatenate([size, self.crop], axis=1))
+
     @classmethod
     def from_array(
         cls,
@@ -129,7 +136,7 @@ class BfmCoefficients:
         if missing:
             raise UserError(
                 f"layout {layout} ({chosen.text}) needs {' and '.join(missing)}, which these coefficients lack; "
-                f"they hold {', '.join(self.parts)}"
+                f"they hold {', '.join(self.parts)}{_hint(missing)}"
             )
         array: np.ndarray = np.concatenate([getattr(self, name) for name in chosen.slices], axis=1)
         if self.valid.all():
@@ -156,6 +163,13 @@ def as_float32(array: np.ndarray, layout: Layout, rounded: bool = False) -> np.n
             f"{layout.column(column)}); --round rounds them, or store the array as float32"
         )
     return narrow
+
+
+def _hint(missing: list[str]) -> str:
+    appearance = {part.name for part in APPEARANCE}
+    if set(missing) <= appearance:
+        return "; --zero-appearance fills in zeros, which is enough for renderers of motion; --layout 73 needs none"
+    return ""
 
 
 def _layout(array: np.ndarray, name: str | None) -> Layout:

@@ -1,5 +1,6 @@
 """Coefficient files by their suffix: `.mat`, `.npy`, `.parquet`, folders of them, and published datasets."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,57 @@ from chdtf.morphable.exchange.numpy_file import read_numpy, write_numpy
 from chdtf.morphable.exchange.table import is_table, read_table, write_table
 
 SUFFIXES = (".mat", ".npy", ".parquet")
+NUMPY_KIND = "{}-d .npy"
 _DEFAULT_LAYOUT = {".mat": "257", ".npy": "73"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A file of coefficients, or a dataset's folder; `clip_id` is that of a file with one clip."""
+
+    path: Path
+    clip_id: str
+
+    def clips(self, rounded: bool = False) -> Iterator[BfmClip]:
+        """Its clips, one at a time. Raises `UserError` as `read_bfm` does."""
+        suffix = self.path.suffix
+        if self.path.is_dir():
+            yield from read_dataset(self.path)
+        elif not self.path.is_file():
+            raise UserError(f"{self.path}: no such file")
+        elif suffix == ".mat":
+            coefficients, kind = read_mat(self.path, rounded)
+            yield BfmClip(self.clip_id, coefficients, kind)
+        elif suffix == ".npy":
+            coefficients, layout = read_numpy(self.path, rounded)
+            yield BfmClip(self.clip_id, coefficients, NUMPY_KIND.format(layout))
+        elif suffix == ".parquet":
+            yield from _read_parquet(self.path)
+        else:
+            raise UserError(f"{self.path}: {_unknown(self.path)}")
+
+
+def sources(path: Path) -> list[Source]:
+    """What a file or folder consists of: itself, or the coefficient files of a folder, at all depths.
+
+    The id of a clip in a folder is the path of its file below that folder, without suffix. Raises `UserError` when a
+    folder is no dataset and holds no such file.
+    """
+    if not path.is_dir() or is_dataset(path):
+        return [Source(path, path.stem)]
+    found = []
+    for parent, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent) / name for name in names if Path(name).suffix in SUFFIXES and not name.startswith(".")]
+    if not found:
+        raise UserError(f"{path}: holds no coefficient files (looked for {', '.join(SUFFIXES)}) and is no dataset")
+    return [Source(file, file.relative_to(path).with_suffix("").as_posix()) for file in sorted(found)]
+
+
+def read_clips(path: Path, rounded: bool = False) -> Iterator[BfmClip]:
+    """All clips of a file or folder, one at a time. Raises `UserError` as `read_bfm` does."""
+    for source in sources(path):
+        yield from source.clips(rounded)
 
 
 def read_bfm(path: Path, rounded: bool = False) -> BfmCoefficients:
@@ -27,41 +78,14 @@ def read_bfm(path: Path, rounded: bool = False) -> BfmCoefficients:
     """
     found = list(read_clips(path, rounded))
     if len(found) != 1:
-        raise UserError(
-            f"{path}: holds {len(found)} clips ({', '.join(clip.clip_id for clip in found[:3])}, ...), not one"
-        )
+        few = ", ".join(clip.clip_id for clip in found[:3])
+        raise UserError(f"{path}: holds {len(found)} clips ({few}, ...), expected one")
     return found[0].coefficients
 
 
 def write_bfm(path: Path, coefficients: BfmCoefficients, layout: str | None = None, gaps: Gaps = "refuse") -> None:
     """Write one clip, whole or not at all, its format by the suffix of `path`. See `write_clip`."""
     write_clip(path, BfmClip(path.stem, coefficients), layout, gaps)
-
-
-def read_clips(path: Path, rounded: bool = False) -> Iterator[BfmClip]:
-    """All clips of a file or folder, one at a time.
-
-    A folder is a published dataset, or is searched for coefficient files at all depths; the id of a clip is then the
-    path of its file below the folder, without suffix. Raises `UserError` as `read_bfm` does.
-    """
-    if not path.is_dir():
-        yield from _read_file(path, path.stem, rounded)
-    elif is_dataset(path):
-        yield from read_dataset(path)
-    else:
-        for file in coefficient_files(path):
-            yield from _read_file(file, file.relative_to(path).with_suffix("").as_posix(), rounded)
-
-
-def coefficient_files(folder: Path) -> list[Path]:
-    """Files below a folder with a suffix of `SUFFIXES`, hidden ones left out. Raises `UserError` if there are none."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent) / name for name in names if Path(name).suffix in SUFFIXES and not name.startswith(".")]
-    if not found:
-        raise UserError(f"{folder}: holds no coefficient files (looked for {', '.join(SUFFIXES)}) and is no dataset")
-    return sorted(found)
 
 
 def write_clip(path: Path, clip: BfmClip, layout: str | None = None, gaps: Gaps = "refuse") -> None:
@@ -85,21 +109,6 @@ def check_no_layout(layout: str | None) -> None:
     """Raise `UserError` when a layout is asked for in Parquet, which holds all parts in columns of their own."""
     if layout is not None:
         raise UserError(f"a .parquet table holds all parts; leave --layout {layout} out, or write .npy or .mat")
-
-
-def _read_file(path: Path, clip_id: str, rounded: bool) -> Iterator[BfmClip]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    if path.suffix == ".mat":
-        coefficients, kind = read_mat(path, rounded)
-        yield BfmClip(clip_id, coefficients, kind)
-    elif path.suffix == ".npy":
-        coefficients, layout = read_numpy(path, rounded)
-        yield BfmClip(clip_id, coefficients, f"{layout}-d .npy")
-    elif path.suffix == ".parquet":
-        yield from _read_parquet(path)
-    else:
-        raise UserError(f"{path}: {_unknown(path)}")
 
 
 def _read_parquet(path: Path) -> Iterator[BfmClip]:

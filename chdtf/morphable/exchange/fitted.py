@@ -73,8 +73,8 @@ def _model(path: Path, row: Row) -> FaceModel:
     name = row["face_model"]
     if name != "bfm":
         raise UserError(
-            f"{path}: clip {row['clip_id']} is fitted with face model {name}, and the field's files hold the Basel Face "
-            "Model's coefficients, which cannot be computed from those; fit it again with face_model=bfm "
+            f"{path}: clip {row['clip_id']} is fitted with face model {name}; the field's files hold those of the "
+            "Basel Face Model, which do not follow from it: fit it again with face_model=bfm "
             "(disentbench build --set fit.face_model=bfm)"
         )
     return load_model(name)

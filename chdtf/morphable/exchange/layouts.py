@@ -19,6 +19,7 @@ class Part:
     size: int
     unit: str
     meaning: str
+    columns: tuple[str, ...] = ()  # their names, where each is a thing of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +63,21 @@ EXPRESSION = Part(
     "expression", NUM_BFM_EXPRESSION, "standard deviations", "expression, FaceWarehouse transferred to BFM"
 )
 TEXTURE = Part("texture", NUM_BFM_TEXTURE, "standard deviations", "albedo")
-ANGLE = Part("angle", 3, "rad", "pitch, yaw, roll: R = Rz(roll) Ry(yaw) Rx(pitch); x right, y up, z to the viewer")
+ANGLE = Part(
+    "angle", 3, "rad", "R = Rz(roll) Ry(yaw) Rx(pitch); x right, y up, z to the viewer", ("pitch", "yaw", "roll")
+)
 GAMMA = Part("gamma", 27, "1", "spherical harmonics, 9 each of R, G, B")
-TRANSLATION = Part("translation", 3, "Deep3DFaceRecon units", "of the rotated face, before a camera at z = 10")
-TRANSFORM = Part("transform_params", 5, "px, px, 1, px, px", "frame w0, h0; scale s and centre t0, t1 (up) of the crop")
-CROP = Part("crop", 3, "1, px, px", "s, t0, t1 of transform_params")
+TRANSLATION = Part(
+    "translation", 3, "Deep3DFaceRecon units", "of the rotated face, before a camera at z = 10", ("x", "y", "z")
+)
+TRANSFORM = Part(
+    "transform_params",
+    5,
+    "px, px, 1, px, px",
+    "size of the frame; scale and centre (up) of the crop",
+    ("w0", "h0", "s", "t0", "t1"),
+)
+CROP = Part("crop", 3, "1, px, px", "the last of transform_params", ("s", "t0", "t1"))
 
 PARTS = (IDENTITY, EXPRESSION, TEXTURE, ANGLE, GAMMA, TRANSLATION, TRANSFORM, CROP)
 APPEARANCE = (IDENTITY, TEXTURE, GAMMA)  # what renderers of motion do not read

@@ -56,6 +56,11 @@ def write_mat(path: Path, coefficients: BfmCoefficients, layout: str = "257", ga
 
     if layout == "257":
         arrays = {"coeff": coefficients.to_array("257", gaps)}
+        if coefficients.transform_params is None and coefficients.crop is not None:
+            raise UserError(
+                "a .mat of layout 257 has transform_params, and these coefficients hold only the last three of them "
+                "(crop): say how large the frames are with --frame-size (256 for PIRenderer), or write a .npy"
+            )
         if coefficients.transform_params is not None:
             arrays["transform_params"] = coefficients.to_array("transform_params", gaps)
     elif layout in ("73", "70"):
