@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +93,9 @@ class Command:
                 given = frames(self.source, fps, longest_side_px=self.longest_side)
                 yield from counted(given, lambda done: report(done, max(done, expected), "frames"))
 
-        landmarks = track_landmarks(pictures("tracking"))
+        given = pictures("tracking")
+        first = list(itertools.islice(given, 2))  # MediaPipe's start must not wait, or its chatter is seen
+        landmarks = track_landmarks(itertools.chain(first, given))
         coefficients = _fit(landmarks, model, self.source)
         drawn = overlay(pictures("drawing"), coefficients, model, style, landmarks if self.landmarks else None)
         with tempfile.TemporaryDirectory(prefix=".overlay-", dir=self.out.parent) as folder:

@@ -14,8 +14,9 @@ from chdtf.morphable.drawing.view import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK)
 _STYLES = ("-", (0, (5, 1.5)), "-", (0, (5, 1.5)), "-", (0, (5, 1.5)), "-")
 _GAP_COLOUR = "#BDBDBD"
-_WIDTH_PX, _PANEL_PX, _EXTRA_PX = 1100, 140, 110
+_WIDTH_PX, _PANEL_PX, _EXTRA_PX = 1100, 140, 124
 _AXES = ("pitch", "yaw", "roll")
+_ROTATION = "head rotation (positive: bows; nose to the left of the picture; tilts clockwise)"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,8 +27,9 @@ class Curves:
     fps: float
     valid: np.ndarray  # (T,) bool
     expression: np.ndarray  # (T, K)
-    expression_unit: str = "standard deviations"
+    expression_unit: str = "standard\ndeviations"
     names: Sequence[str] = ()  # K names of the dimensions, or none
+    motion: np.ndarray | None = None  # (K,) how far one unit of each dimension moves the face; None: all alike
     rotation_deg: np.ndarray | None = None  # (T, 3) pitch, yaw, roll
     mouth_opening: np.ndarray | None = None  # (T,) inner-lip gap / outer eye corner distance
     eye_opening: np.ndarray | None = None  # (T,) eye aspect ratio
@@ -52,12 +54,14 @@ def euler_deg(rotation: np.ndarray) -> np.ndarray:
     return np.stack([pitch, yaw, roll], axis=1)
 
 
-def strongest(expression: np.ndarray, valid: np.ndarray, among: Sequence[int], count: int) -> list[int]:
-    """The dimensions of (T, K) among the given ones that vary most over the valid frames, strongest first."""
-    if not valid.any():
+def strongest(curves: Curves, among: Sequence[int], count: int) -> list[int]:
+    """The dimensions among the given ones that move the face most over the valid frames, strongest first."""
+    if not curves.valid.any():
         return list(among)[:count]
-    deviation = expression[valid].astype(np.float64).std(axis=0)
-    return sorted(among, key=lambda dimension: -deviation[dimension])[:count]
+    strength = curves.expression[curves.valid].astype(np.float64).std(axis=0)
+    if curves.motion is not None:
+        strength *= curves.motion
+    return sorted(among, key=lambda dimension: -strength[dimension])[:count]
 
 
 def gaps(valid: np.ndarray) -> list[tuple[int, int]]:
@@ -86,7 +90,7 @@ def draw_curves(
     figure = new_figure(_WIDTH_PX, height)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     figure.subplots_adjust(
-        left=80 / _WIDTH_PX, right=1 - 200 / _WIDTH_PX, top=1 - 48 / height, bottom=56 / height, hspace=0.24
+        left=80 / _WIDTH_PX, right=1 - 200 / _WIDTH_PX, top=1 - 62 / height, bottom=56 / height, hspace=0.24
     )
     figure.suptitle(curves.title, x=80 / _WIDTH_PX, y=1 - 22 / height, ha="left", va="center", size=11, weight="bold")
     time_s = np.arange(len(curves.valid)) / curves.fps
@@ -111,7 +115,7 @@ class _Panel:
 def _panels(curves: Curves, groups: Mapping[str, Sequence[int]], count: int) -> list[_Panel]:
     panels = []
     for name, members in groups.items():
-        chosen = strongest(curves.expression, curves.valid, members, count)
+        chosen = strongest(curves, members, count)
         lines = tuple((_label(curves, dimension), curves.expression[:, dimension]) for dimension in chosen)
         shown = f"{len(chosen)} of {len(members)}" if len(chosen) < len(members) else f"{len(members)}"
         title = f"{name}: {shown} dimensions" + (", the strongest" if len(chosen) < len(members) else "")
@@ -125,7 +129,7 @@ def _panels(curves: Curves, groups: Mapping[str, Sequence[int]], count: int) -> 
         )
     if curves.rotation_deg is not None:
         turns = tuple((name, curves.rotation_deg[:, k]) for k, name in enumerate(_AXES))
-        panels.append(_Panel("head rotation", "degrees", turns))
+        panels.append(_Panel(_ROTATION, "degrees", turns))
     return panels
 
 

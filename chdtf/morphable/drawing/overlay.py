@@ -15,6 +15,7 @@ _MESH_RGB = (120.0, 190.0, 235.0)  # light blue: no skin has it
 _LINE_RGB, _DOT_RGB = (20, 110, 190), (255, 208, 0)
 _SUBPIXEL_BITS = 4
 _LARGE_PX = 700  # a mesh this tall has edges smooth enough with one sample a pixel
+_COARSE_PX = 12  # height of the face over the root of its number of triangles, from which lines are a pixel wide
 _NOTE = "no face"
 
 
@@ -104,14 +105,18 @@ def overlay(
 
 
 def _wires(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """The edges of the triangles that face the viewer."""
-    out = image.copy()
-    corners = vertices[triangles][:, :, :2].astype(np.float64) - 0.5
+    """The edges of the triangles that face the viewer, half a pixel wide on faces that are small or finely meshed."""
+    corners = vertices[triangles][:, :, :2].astype(np.float64)
     ab, ac = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     facing = corners[ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0] < 0]
-    lines = np.round(facing * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    cv2.polylines(out, list(lines), True, _LINE_RGB, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
-    return out
+    thin = 1 if float(np.ptp(vertices[:, 1])) / np.sqrt(len(triangles)) > _COARSE_PX else 2
+    size = (image.shape[1], image.shape[0])
+    mask = np.zeros((size[1] * thin, size[0] * thin), np.uint8)
+    lines = np.round((facing * thin - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    cv2.polylines(mask, list(lines), True, 255, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    share = cv2.resize(mask, size, interpolation=cv2.INTER_AREA).astype(np.float32)[:, :, None] / 255
+    drawn: np.ndarray = np.round(image * (1 - share) + np.array(_LINE_RGB, np.float32) * share).astype(np.uint8)
+    return drawn
 
 
 def _even(image: np.ndarray) -> np.ndarray:

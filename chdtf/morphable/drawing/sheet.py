@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,9 @@ from chdtf.morphable.drawing.view import (
 )
 from chdtf.morphable.model import FaceModel
 
-_TITLE_PX, _GAP_PX, _HEADER_PX, _LABEL_PX = 22, 18, 64, 20
+_TITLE_PX, _GAP_PX, _HEADER_PX, _LABEL_PX, _LEGEND_PX = 22, 18, 64, 20, 22
+_SIDE_REACH = 1.4  # model units: heads seen from the side are wider
+_UNSEEN = 1e-3  # model units: a dimension that moves no vertex farther is left grey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _title(
 def _meshes(model: FaceModel, dimension: int, window: Window, neutral: np.ndarray) -> Iterator[np.ndarray]:
     basis, largest = model.expression_basis[dimension].astype(np.float64), _largest(model, dimension)
     for value in (float(step.values[dimension]) for step in steps(model)):
-        colours = displacement_colours(abs(value) * np.linalg.norm(basis, axis=1), largest)
+        colours = displacement_colours(abs(value) * np.linalg.norm(basis, axis=1), max(largest, _UNSEEN))
         yield picture(model.mean + value * basis, model.triangles, window, len(neutral), colours) if value else neutral
 
 
@@ -154,31 +155,25 @@ def draw_regions(model: FaceModel, lip: np.ndarray, eye: np.ndarray, out: Path, 
         raise ValueError(f"{model.name} has {model.num_vertices} vertices; weights are {lip.shape} and {eye.shape}")
     colours = region_colours(lip, eye)
     faces = [turned(model.mean - eyes_middle(model), yaw_deg) for yaw_deg in (40.0, 0.0, -40.0)]
-    window = Window.onto(faces[1], np.zeros(2))
-    tall = {"top": window.top, "height": window.height}  # the same scale from every side
-    views = [
-        picture(face, model.triangles, dataclasses.replace(Window.onto(face, np.zeros(2)), **tall), mesh_px, colours)
-        for face in faces
-    ]
+    front = Window.onto(faces[1], np.zeros(2))
+    views = []
+    for face in faces:
+        window = dataclasses.replace(Window.onto(face, np.zeros(2), _SIDE_REACH), top=front.top, height=front.height)
+        views.append(picture(face, model.triangles, window, mesh_px, colours))
     width = sum(view.shape[1] for view in views) + 4 * _GAP_PX
-    canvas = Canvas(width, mesh_px + 112)
+    canvas = Canvas(width, mesh_px + 60 + len(REGION_COLOURS) * _LEGEND_PX)
     canvas.text(_GAP_PX, 22, f"{model.name}: soft regions of its {model.num_vertices} vertices", size=15, bold=True)
     x = _GAP_PX
     for view in views:
         canvas.paste(view, x, 44)
         x += view.shape[1] + _GAP_PX
     rest = np.clip(1 - lip - eye, 0, 1)
-    keys: list[tuple[str, np.ndarray, Any]] = [
-        ("lip", lip, REGION_COLOURS["lip"]),
-        ("eye", eye, REGION_COLOURS["eye"]),
-        ("rest", rest, "#DEC4B0"),
-    ]
+    keys = (("lip", lip, REGION_COLOURS["lip"]), ("eye", eye, REGION_COLOURS["eye"]), ("rest", rest, "#DEC4B0"))
     for k, (name, weights, colour) in enumerate(keys):
-        x = _GAP_PX + k * (width - 2 * _GAP_PX) // 3
-        canvas.box(x, mesh_px + 58, 16, 16, colour)
+        y = mesh_px + 54 + k * _LEGEND_PX
         whole, touched = int((weights >= 1 - 1e-6).sum()), int((weights > 0).sum())
-        counted = f"{name}: {whole} vertices, {touched - whole} more in part"
-        canvas.text(x + 24, mesh_px + 66, counted, size=11)
-    canvas.text(_GAP_PX, mesh_px + 94, "mixed colours: weights between 0 and 1", size=10, colour="#595959")
+        canvas.box(_GAP_PX, y, 16, 16, colour)
+        counted = f"{name}: weight 1 on {whole} vertices, between 0 and 1 on {touched - whole} (mixed colours)"
+        canvas.text(_GAP_PX + 24, y + 8, counted, size=11)
     canvas.save(out)
     return canvas.width, canvas.height

@@ -17,7 +17,7 @@ BLACK, ORANGE, SKY_BLUE, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
 REGION_COLOURS = {"lip": VERMILLION, "eye": BLUE, "global": "#595959"}
 _BLEND = {"lip": (213, 94, 0), "eye": (0, 114, 178)}
 # What a picture shows around the middle of the eyes, in outer eye corner distances; necks and ears end there
-_LEFT, _UP, _RIGHT, _DOWN = 1.0, 1.0, 1.0, 1.6
+_REACH, _UP, _DOWN = 1.0, 1.0, 1.6
 _MARGIN = 0.05
 
 
@@ -31,10 +31,13 @@ class Window:
     height: float
 
     @classmethod
-    def onto(cls, vertices: np.ndarray, middle: np.ndarray) -> "Window":
-        """The window onto vertices (V, 3) in model units, so far as they lie around the middle of the eyes (2,)."""
-        low = np.maximum(vertices[:, :2].min(0) - _MARGIN, middle - np.array([_LEFT, _UP]))
-        high = np.minimum(vertices[:, :2].max(0) + _MARGIN, middle + np.array([_RIGHT, _DOWN]))
+    def onto(cls, vertices: np.ndarray, middle: np.ndarray, reach: float = _REACH) -> "Window":
+        """The window onto vertices (V, 3), model units, so far as they lie around the middle of the eyes (2,).
+
+        To the sides it ends `reach` from there.
+        """
+        low = np.maximum(vertices[:, :2].min(0) - _MARGIN, middle - np.array([reach, _UP]))
+        high = np.minimum(vertices[:, :2].max(0) + _MARGIN, middle + np.array([reach, _DOWN]))
         return cls(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
 
     def size_px(self, height_px: int) -> tuple[int, int]:
