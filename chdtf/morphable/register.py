@@ -22,6 +22,7 @@ from chdtf.morphable.similarity import fit_similarity
 from chdtf.morphable.surface import Surface, vertex_normals
 
 _MIRROR = np.array([-1.0, 1.0, 1.0])
+_NOISE, _ROUNDS = 0.02, 5  # model units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +130,33 @@ def register(
     return as_map(found)
 
 
+def closest_face(
+    source: np.ndarray, landmark_map: LandmarkMap, mean: np.ndarray, bases: np.ndarray, deviations: np.ndarray
+) -> np.ndarray:
+    """The face of a linear model that comes closest to MediaPipe's mean at the mapped landmarks, (V, 3) model units.
+
+    Similarity and coefficients by turns; the coefficients' posterior mean, with noise of `_NOISE` a coordinate.
+    `mean` is (V, 3), `bases` (N, V, 3) with prior standard deviations (N,).
+    """
+    target = source[landmark_map.landmarks]
+    directions = landmark_map.at(bases).reshape(len(bases), -1)
+    middle = landmark_map.at(mean)
+    normal = directions @ directions.T / _NOISE**2 + np.diag(1 / deviations**2)
+    coefficients = np.zeros(len(bases))
+    for _ in range(_ROUNDS):
+        face = middle + (coefficients @ directions).reshape(-1, 3)
+        back = fit_similarity(face, target[None], np.ones(len(target))).undo(target[None])[0]
+        coefficients = np.linalg.solve(normal, directions @ (back - middle).ravel() / _NOISE**2)
+    found: np.ndarray = mean + np.tensordot(coefficients, bases, axes=1)
+    return found
+
+
+def symmetric_face(face: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """A face's mean with its mirror image, (V, 3); `mean` is symmetric and tells which vertices mirror each other."""
+    both: np.ndarray = (face + face[_across(mean)] * _MIRROR) / 2
+    return both
+
+
 def as_map(points: Mapping[int, SurfacePoint]) -> LandmarkMap:
     """Surface points by landmark as a `LandmarkMap`."""
     numbers = sorted(points)
@@ -143,12 +171,18 @@ def mirror_points(
     points: Mapping[int, SurfacePoint], partner: np.ndarray, vertices: np.ndarray
 ) -> dict[int, SurfacePoint]:
     """The same points and their mirror images: landmarks by `partner` (468,), mesh vertices by their places."""
-    across = cKDTree(vertices).query(vertices * _MIRROR)[1]
+    across = _across(vertices)
     images = {
         int(partner[number]): SurfacePoint(_triple(across[list(point.corners)]), point.shares)
         for number, point in points.items()
     }
     return images | dict(points)
+
+
+def _across(vertices: np.ndarray) -> np.ndarray:
+    """The mirror image of each vertex, (V,)."""
+    nearest: np.ndarray = cKDTree(vertices).query(vertices * _MIRROR)[1]
+    return nearest
 
 
 def _symmetric(points: np.ndarray, partner: np.ndarray) -> np.ndarray:

@@ -9,12 +9,12 @@ import numpy as np
 
 from chdtf import weights
 from chdtf.errors import UserError
+from chdtf.faces import OUTER_EYE_CORNERS
 from chdtf.morphable.model import FaceModel, LandmarkMap
 from chdtf.morphable.models.ict_arrays import LICENCE, IctArrays, read_arrays
 from chdtf.morphable.regions import alignment_weights, fit_weights
 
 MAP_FILE = Path(__file__).parents[2] / "assets" / "ict_landmarks.npz"
-_OUTER_CORNERS = (33, 263)
 _FLIP = np.array([1.0, -1.0, -1.0])  # y up and z to the viewer, to y down and z away
 _IDENTITY_NOISE = 0.02
 _EXPRESSION_DEVIATION = 0.25  # of weights that range from 0 to 1
@@ -41,7 +41,7 @@ def read_map() -> LandmarkMap:
 def to_model(arrays: IctArrays, landmark_map: LandmarkMap) -> FaceModel:
     """The source's arrays in model units and axes."""
     mean = arrays.mean.astype(np.float64)
-    corners = landmark_map.at(mean)[np.searchsorted(landmark_map.landmarks, _OUTER_CORNERS)]
+    corners = landmark_map.at(mean)[np.searchsorted(landmark_map.landmarks, OUTER_EYE_CORNERS)]
     unit, origin = float(np.linalg.norm(corners[1] - corners[0])), mean.mean(0)
     scale = (_FLIP / unit).astype(np.float32)
     chosen = landmark_map.landmarks

@@ -5,14 +5,25 @@ gives the contours that MediaPipe tracks; the counts below were read off the ble
 eyes close and when the lips close, and which part first when they open.
 """
 
+import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from chdtf.faces import INNER_LIPS, OUTER_LIPS, RIGHT_EYE
-from chdtf.morphable.model import LandmarkMap, load_model
+from chdtf.files import atomic_path
+from chdtf.morphable.model import FaceModel, LandmarkMap, load_model
+from chdtf.morphable.models.ict import MAP_FILE
 from chdtf.morphable.regions import mirror_map
-from chdtf.morphable.register import SurfacePoint, contour_anchors, mirror_points, register
+from chdtf.morphable.register import (
+    SurfacePoint,
+    closest_face,
+    contour_anchors,
+    mirror_points,
+    register,
+    symmetric_face,
+)
 from chdtf.morphable.surface import Surface
 
 _LID_LINE = 2  # the lids' edges, which meet in a blink
@@ -24,17 +35,32 @@ _NOSE_TIP = 1
 _MIDLINE = 1e-3  # model units
 
 
-def landmark_map(vertices: np.ndarray, triangles: np.ndarray) -> LandmarkMap:
-    """MediaPipe's vertices on the mean face of ict, vertices (V, 3) in model units and triangles (F, 3) outwards."""
-    surface = Surface(vertices, triangles)
-    model = load_model("mp468")
-    source = model.mean.astype(np.float64)
-    partner = mirror_map(source)
+def compute_map(model: FaceModel) -> LandmarkMap:
+    """MediaPipe's vertices on ict's faces, from the model's shapes alone; what `ict_landmarks.npz` holds.
+
+    First they are placed on ict's mean face, then again on the face of the model that comes closest to MediaPipe's
+    mean: what tells the two means apart, a longer nose or an open mouth, would else shift landmarks along the skin.
+    """
+    mean = model.mean.astype(np.float64)
+    bases = np.concatenate([model.identity_basis, model.expression_basis]).astype(np.float64)
+    deviations = np.concatenate([np.ones(model.num_identity), np.asarray(model.expression_deviation)])
+    mediapipe = load_model("mp468")
+    source, source_triangles = mediapipe.mean.astype(np.float64), mediapipe.triangles
+
+    surface = Surface(mean, model.triangles)
     right_eye, mouth = _openings(surface)
     anchors = _eye_anchors(surface, right_eye, source) | _mouth_anchors(surface, mouth, source)
-    anchors = mirror_points(anchors, partner, surface.vertices)
-    anchors[_NOSE_TIP] = _vertex(surface, _foremost(surface))
-    return register(source, model.triangles, surface, anchors)
+    anchors = mirror_points(anchors, mirror_map(source), surface.vertices)
+    tip = {_NOSE_TIP: _vertex(surface, _foremost(surface))}
+    first = register(source, source_triangles, surface, anchors | tip)
+    nearer = symmetric_face(closest_face(source, first, mean, bases, deviations), mean)
+    return register(source, source_triangles, Surface(nearer, model.triangles), anchors)
+
+
+def save_map(landmark_map: LandmarkMap, path: Path = MAP_FILE) -> None:
+    """Write a landmark map, whole or not at all; the same map gives the same bytes."""
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **dataclasses.asdict(landmark_map))
 
 
 def _openings(surface: Surface) -> tuple[list[int], list[int]]:
@@ -111,6 +137,8 @@ def _mouth_anchors(surface: Surface, opening: list[int], source: np.ndarray) -> 
             ((contour[0], *contour[: 3 * quarter - 1 : -1]), lower, below),
         ):
             numbers = np.linspace(at_corner, line, len(columns)).round().astype(int)
+            if line < at_corner:  # the lower border leaves the corner steeply
+                numbers[1:] = line
             stops = [lines[number][column] for number, column in zip(numbers, columns, strict=True)]
             anchors |= contour_anchors(part, _connected(surface, stops), source, surface.vertices, surface)
     return anchors
