@@ -110,8 +110,8 @@ class Command:
             return self._dataset(root)
         if path.suffix not in SUFFIXES:
             raise UserError(
-                f"{path}: curves are drawn of a dataset's clip or of a {', '.join(SUFFIXES)} file; a mesh over a video: "
-                "disentbench coeffs overlay VIDEO"
+                f"{path}: curves are drawn of a dataset's clip or of a {', '.join(SUFFIXES)} file; "
+                "a mesh is drawn over a video by: disentbench coeffs overlay VIDEO"
             )
         if self.fps <= 0:
             raise UserError(f"--fps {self.fps}: must be above 0")

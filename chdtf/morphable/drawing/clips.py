@@ -37,13 +37,14 @@ def curves_of_clip(clip: Clip) -> tuple[Curves, FaceModel]:
 
 def curves_of_bfm(clip: BfmClip, fps: float) -> Curves:
     """Curves of a clip from a coefficient file, at `fps` where the file does not tell; openings are not in it."""
-    coefficients, fps = clip.coefficients, clip.fps or fps
+    coefficients, assumed = clip.coefficients, "" if clip.fps else "taken as "
+    fps = clip.fps or fps
     turns = None
     if coefficients.angle is not None:
         matrices = to_matrix(coefficients.angle) * np.outer(_FLIP, _FLIP)
         turns = euler_deg(Rotation.from_matrix(matrices).as_rotvec())
     return Curves(
-        title=f"{clip.clip_id}: {clip.kind}, {coefficients.num_frames} frames at {fps:g} fps",
+        title=f"{clip.clip_id}: {clip.kind}, {coefficients.num_frames} frames, {assumed}{fps:g} fps",
         fps=fps,
         valid=coefficients.valid,
         expression=coefficients.expression,

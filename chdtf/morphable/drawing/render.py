@@ -30,6 +30,8 @@ class Layer:
     def over(self, image: np.ndarray, opacity: float = 1.0) -> np.ndarray:
         """The layer over a picture, uint8 (H, W, 3) RGB; `opacity` in 0 to 1. The picture is not changed."""
         out = image.copy()
+        if not self.coverage.size:
+            return out
         height, width = self.coverage.shape
         below = out[self.y0 : self.y0 + height, self.x0 : self.x0 + width]
         kept = 255 - opacity * self.coverage.astype(np.float32)
