@@ -43,6 +43,11 @@ def folder() -> Path:
     return weights.folder() / "bfm"
 
 
+def is_here() -> bool:
+    """Whether there are files of the model in `folder()`; `load` tells whether they are the right ones."""
+    return any((folder() / name).is_file() for name in (FRONT_FILE, ORIGINAL_FILE))
+
+
 def load(path: Path | None, sizes: Sizes = BFM_2009) -> FaceModel:
     """The model from a folder (default: `folder()`), or from `BFM_model_front.mat` or `01_MorphableModel.mat` by path.
 

@@ -166,6 +166,8 @@ def read_mat(path: Path, wanted: Mapping[str, tuple[int | None, int]], what: str
     """
     import scipy.io
 
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected {what}")
     kind = other_kind(path)
     if kind:
         raise UserError(f"{path}: {kind}, not {what}; {_EXPECTED}")
