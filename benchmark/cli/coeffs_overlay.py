@@ -131,7 +131,8 @@ class Command:
         missing = int((~coefficients.valid).sum())
         say(f"{self.out}: {info.width} x {info.height} px, {coefficients.num_frames} frames at {rate}")
         error = fit_error_px(landmarks, coefficients, model)
-        say(f"{model.name}: {missing} frames without a face; mean fit error {error:.2f} px in the others")
+        without = "a face in every frame" if not missing else f"no face in {missing} of them, which have no mesh"
+        say(f"{model.name}: {without}; mean distance of mesh and landmarks {error:.2f} px")
 
 
 def _fit(landmarks: np.ndarray, model: "FaceModel", what: object) -> "Coefficients":

@@ -33,10 +33,12 @@ def new_figure(width_px: int, height_px: int) -> Any:
 
 def save_figure(figure: Any, out: Path) -> None:
     """Write a matplotlib figure in its own size, whole or not at all, without the date. Raises `UserError`."""
+    from matplotlib import rc_context
+
     check_out(out)
     metadata = {"Date": None} if out.suffix.lower() == ".svg" else {}
     try:
-        with atomic_path(out) as temporary:
+        with atomic_path(out) as temporary, rc_context({"svg.hashsalt": out.stem}):
             figure.savefig(temporary, dpi=_DPI, metadata=metadata, facecolor="white")
     except PermissionError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); choose another place with --out") from error

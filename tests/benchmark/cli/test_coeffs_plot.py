@@ -1,0 +1,97 @@
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmark.cli import main
+from chdtf.clip import read_clips
+
+
+def size(path: Path) -> str:
+    image = cv2.imread(str(path))
+    assert image is not None
+    return f"{image.shape[1]} x {image.shape[0]} px"
+
+
+def test_a_model_is_drawn_and_its_size_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for arguments in (["--dimensions", "0", "5"], ["--regions"]):
+        out = tmp_path / "a.png"
+        assert main(["coeffs", "plot", *arguments, "--out", str(out)]) == 0
+        assert f"{out}: {size(out)}" in capsys.readouterr().out
+
+
+def test_subspaces_are_named_where_they_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A file of subspaces changes the titles, hence the picture; one of another size is refused."""
+    from disenttalk_ref.subspaces import load_subspaces
+
+    bundled = json.loads(load_subspaces().to_json())
+    bundled["lip"], bundled["eye"] = bundled["eye"], bundled["lip"]
+    (tmp_path / "swapped.json").write_text(json.dumps(bundled))
+    pictures = []
+    for more in ([], ["--subspaces", str(tmp_path / "swapped.json")]):
+        out = tmp_path / f"{len(more)}.png"
+        assert main(["coeffs", "plot", "--dimensions", "0", "--out", str(out), *more]) == 0
+        pictures.append(out.read_bytes())
+    assert pictures[0] != pictures[1]
+    (tmp_path / "broken.json").write_text("{}")
+    assert main(["coeffs", "plot", "--subspaces", str(tmp_path / "broken.json"), "--out", str(out)]) == 2
+    assert "broken.json" in capsys.readouterr().err
+
+
+def test_a_clip_of_a_dataset_is_drawn_by_folder_or_by_shard(dataset: Path, tmp_path: Path):
+    clip = read_clips(dataset)[0].clip_id
+    shard = next((dataset / "coeffs").glob("*.parquet"))
+    written = []
+    for source in (dataset, shard):
+        out = tmp_path / "clip.png"
+        assert main(["coeffs", "plot", str(source), "--clip", clip, "--out", str(out)]) == 0
+        written.append(out.read_bytes())
+    assert written[0] == written[1]
+
+
+def test_a_coefficient_file_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(30, 73)).astype(np.float32))
+    out = tmp_path / "a.png"
+    assert main(["coeffs", "plot", str(tmp_path / "a.npy"), "--out", str(out)]) == 0
+    assert size(out) in capsys.readouterr().out
+
+
+def test_mistakes_are_said_in_one_line(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "talk.mp4").touch()
+    clip = read_clips(dataset)[0].clip_id
+    for arguments, said in (
+        (["--dimensions", "64"], "0 to 63"),
+        (["--model", "nobody"], "no face model 'nobody'"),
+        (["--clip", "a"], "--clip a: name its dataset"),
+        ([str(dataset), "--regions"], "--regions"),
+        ([str(dataset)], "choose one with --clip"),
+        ([str(dataset), "--clip", clip[:-1] + "9"], f"did you mean {clip}"),
+        ([str(tmp_path / "none.mat")], "none.mat: no such file"),
+        ([str(tmp_path / "talk.mp4")], "coeffs overlay"),
+        ([str(tmp_path)], "holds no dataset"),
+        (["--out", str(tmp_path / "a.gif")], ".png or .svg"),
+        (["--out", str(tmp_path / "b" / "a.png")], "no folder"),
+    ):
+        assert main(["coeffs", "plot", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+
+
+def test_a_clip_whose_coefficients_are_missing_is_named(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
+    clip = read_clips(copy, "test")[0].clip_id
+    for shard in (copy / "coeffs").glob("test-*.parquet"):
+        shard.unlink()
+    for verb, out in (("plot", "a.png"), ("overlay", "a.mp4")):
+        assert main(["coeffs", verb, str(copy), "--clip", clip, "--out", str(tmp_path / out)]) == 2
+        error = capsys.readouterr().err
+        assert "coeffs" in error
+        assert "test-" in error
+        assert not (tmp_path / out).exists()
