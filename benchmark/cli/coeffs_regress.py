@@ -171,15 +171,22 @@ def _of_video(path: Path) -> _Clip:
     from chdtf.errors import UserError
     from chdtf.media import UnreadableError, frames, probe
     from chdtf.morphable.drawing.video import constant_rate
+    from chdtf.schema import FRAME_SIZE_PX
 
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        duration_s = probe(path).duration_s
+        info = probe(path)
         fps, _ = constant_rate(path)
     except UnreadableError as error:
         raise UserError(f"{path}: not a video that can be read ({error.detail})") from error
-    expected = max(1, round(duration_s * fps))
+    expected = max(1, round(info.duration_s * fps))
+    if (info.width, info.height) != (FRAME_SIZE_PX, FRAME_SIZE_PX):
+        log.warning(
+            "%s: frames are %d x %d px; methods of the field animate poorly with coefficients of other frames than "
+            "%d x %d (crop the face, or give a dataset)",
+            *(path, info.width, info.height, FRAME_SIZE_PX, FRAME_SIZE_PX),
+        )
 
     def landmarks() -> np.ndarray:
         from chdtf.faces import track_landmarks

@@ -109,12 +109,18 @@ def test_clips_of_a_dataset_use_its_landmarks(regress: Run, dataset: Path, tmp_p
 
 
 def test_a_clip_without_a_face_fails_and_the_others_go_on(
-    regress: Run, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    regress: Run,
+    video: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ):
     blank = tmp_path / "blank.mp4"
     write_video(blank, iter([np.full((64, 64, 3), 90, np.uint8)] * 3))
     assert regress(blank, video) == 1
     assert "blank: failed, no face in any of 3 frames" in capsys.readouterr().out
+    assert "blank.mp4: frames are 64 x 64 px" in caplog.text
+    assert "astronaut.mp4: frames" not in caplog.text
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["astronaut.mat", "regress.json"]
 
 
