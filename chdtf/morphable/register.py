@@ -22,7 +22,7 @@ from chdtf.morphable.similarity import fit_similarity
 from chdtf.morphable.surface import Surface, vertex_normals
 
 _MIRROR = np.array([-1.0, 1.0, 1.0])
-_NOISE, _ROUNDS = 0.02, 5  # model units
+_NOISE, _ROUNDS = 0.02, 30  # model units; pose and shape trade places slowly
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +43,8 @@ class RegisterSettings:
     """How the warp is drawn to the surface.
 
     `stiffness`: smoothing of the soft targets, round by round (model units; anchors have none). Closest points count
-    within `reach` and if the normals differ by less than 60 degrees. Points that end further than `drop` from the
-    surface are left out.
+    within `reach`, if the normals differ by less than 60 degrees, and not on the mesh's rim. Points that end further
+    than `drop` from the surface are left out.
     """
 
     stiffness: tuple[float, ...] = (3.0, 1.0, 0.5, 0.25, 0.12, 0.06)
@@ -117,7 +117,7 @@ def register(
     for stiffness in settings.stiffness:
         normals = vertex_normals(placed, source_triangles)
         closest = surface.closest(placed[free], normals[free])
-        used = closest.distance < settings.reach
+        used = (closest.distance < settings.reach) & ~closest.on_border
         moving = np.concatenate([known, free[used]])
         target = np.concatenate([places, closest.points[used]])
         smoothing = np.concatenate([1e-6 * whole, np.full(int(used.sum()), stiffness)])

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 _NEAREST = 24  # vertices whose triangles are looked at
+_ON_EDGE = 1e-9  # a barycentric share that counts as none
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,6 +19,7 @@ class Closest:
     corners: np.ndarray  # (N, 3) int
     shares: np.ndarray  # (N, 3) barycentric
     distance: np.ndarray  # (N,)
+    on_border: np.ndarray  # (N,) bool, the point lies on the rim of the mesh or of an opening
 
 
 def triangle_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -125,7 +127,14 @@ class Surface:
             best = int(far.argmin())
             corners[row], shares[row], distance[row] = self.triangles[numbers[best]], options[best], far[best]
         places = np.einsum("ncx,nc->nx", self.vertices[corners], shares)
-        return Closest(places, corners, shares, distance)
+        return Closest(places, corners, shares, distance, (self._is_border[corners] | (shares < _ON_EDGE)).all(1))
+
+    @functools.cached_property
+    def _is_border(self) -> np.ndarray:
+        """Whether each vertex lies on an edge of one triangle only: (V,) bool."""
+        found = np.zeros(len(self.vertices), bool)
+        found[[vertex for loop in self.border_loops() for vertex in loop]] = True
+        return found
 
     def border_loops(self) -> list[list[int]]:
         """Closed lines of vertices around the mesh's openings and its rim, longest first; each in order."""

@@ -12,12 +12,13 @@ from chdtf.errors import UserError
 from chdtf.faces import OUTER_EYE_CORNERS
 from chdtf.morphable.model import FaceModel, LandmarkMap
 from chdtf.morphable.models.ict_arrays import LICENCE, IctArrays, read_arrays
-from chdtf.morphable.regions import alignment_weights, fit_weights
+from chdtf.morphable.regions import EYES, alignment_weights, fit_weights
 
 MAP_FILE = Path(__file__).parents[2] / "assets" / "ict_landmarks.npz"
 _FLIP = np.array([1.0, -1.0, -1.0])  # y up and z to the viewer, to y down and z away
 _IDENTITY_NOISE = 0.02
 _EXPRESSION_DEVIATION = 0.25  # of weights that range from 0 to 1
+_LID_FACTOR = 4.0  # against what mp468 gives lids: few shapes move them, and blinks must survive (assets/ict.md)
 
 
 def load(path: Path | None) -> FaceModel:
@@ -53,7 +54,7 @@ def to_model(arrays: IctArrays, landmark_map: LandmarkMap) -> FaceModel:
         triangles=arrays.triangles,
         landmark_map=landmark_map,
         alignment_weights=alignment_weights()[chosen],
-        fit_weights=fit_weights()[chosen],
+        fit_weights=_fit_weights()[chosen],
         identity_noise=np.array(_IDENTITY_NOISE),
         free_identity=False,
         licence=LICENCE,
@@ -62,3 +63,9 @@ def to_model(arrays: IctArrays, landmark_map: LandmarkMap) -> FaceModel:
         unit=unit,
         origin=origin,
     )
+
+
+def _fit_weights() -> np.ndarray:
+    values = fit_weights()
+    values[list(EYES)] *= _LID_FACTOR
+    return values

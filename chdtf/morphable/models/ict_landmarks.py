@@ -30,7 +30,7 @@ _LID_LINE = 2  # the lids' edges, which meet in a blink
 _OUTER_CORNER, _INNER_CORNER = 3, 6  # lines that reach the corners of the eye; the inner one lies past the caruncle
 _CARUNCLE = 0.075  # its size, model units
 _UPPER_INNER, _LOWER_INNER = 8, 7  # where the lips touch
-_UPPER_OUTER, _LOWER_OUTER, _CORNER = 15, 12, 13  # the border of the red of the lips
+_UPPER_OUTER, _LOWER_OUTER = 15, 13  # the border of the red of the lips
 _NOSE_TIP = 1
 _MIDLINE = 1e-3  # model units
 
@@ -129,7 +129,7 @@ def _mouth_anchors(surface: Surface, opening: list[int], source: np.ndarray) -> 
     anchors: dict[int, SurfacePoint] = {}
     for contour, at_corner, above, below in (
         (INNER_LIPS, _UPPER_INNER, _UPPER_INNER, _LOWER_INNER),
-        (OUTER_LIPS, _CORNER, _UPPER_OUTER, _LOWER_OUTER),
+        (OUTER_LIPS, _LOWER_OUTER, _UPPER_OUTER, _LOWER_OUTER),
     ):
         quarter = len(contour) // 4
         for part, columns, line in (
@@ -137,8 +137,6 @@ def _mouth_anchors(surface: Surface, opening: list[int], source: np.ndarray) -> 
             ((contour[0], *contour[: 3 * quarter - 1 : -1]), lower, below),
         ):
             numbers = np.linspace(at_corner, line, len(columns)).round().astype(int)
-            if line < at_corner:  # the lower border leaves the corner steeply
-                numbers[1:] = line
             stops = [lines[number][column] for number, column in zip(numbers, columns, strict=True)]
             anchors |= contour_anchors(part, _connected(surface, stops), source, surface.vertices, surface)
     return anchors
