@@ -85,25 +85,31 @@ class _Summary:
         self._clips += 1
         self._frames += clip.coefficients.num_frames
         self._valid += int(clip.coefficients.valid.sum())
-        self._readers.update(readers(clip) or ("none: convert it",))
+        self._readers.update(readers(clip) or ("no method as it is; convert it",))
         self._layouts.update(layouts_of(clip))
         fitter = f", fitted by {clip.fitter} {clip.fitter_version}" if clip.fitter else ""
-        known = clip.face_model_hash[:12] if clip.face_model_hash else "(the file does not say which)"
+        known = clip.face_model_hash[:12] if clip.face_model_hash else "with no hash in the file"
         self._models[f"{clip.face_model} {known}{fitter}"] += 1
 
     def say(self) -> None:
         """Print it."""
-        seconds = (
-            f"{self._frames / 25:.2f} s at 25 fps (DreamTalk, SadTalker), {self._frames / 30:.2f} s at 30 (StyleTalk)"
-        )
-        say(f"clips       {self._clips:,}: {self._frames:,} frames, {seconds}; {self._valid:,} frames are valid")
-        say(f"face model  {self._counted(self._models)}")
-        say(f"layouts     {self._counted(self._layouts)}")
-        say(f"read by     {self._counted(self._readers)}")
+        frames, gaps = self._frames, self._frames - self._valid
+        clips = "1 clip" if self._clips == 1 else f"{self._clips:,} clips"
+        say(f"{clips}, {frames:,} frames{f', {gaps:,} of them not valid' if gaps else ', all valid'}")
+        seconds = f"{frames / 25:,.2f} at 25 fps (DreamTalk, SadTalker), {frames / 30:,.2f} at 30 fps (StyleTalk)"
+        say(f"{'seconds':<12}{seconds}")
+        for title, counts in (("face model", self._models), ("layouts", self._layouts), ("read by", self._readers)):
+            self._say_counts(title, counts)
 
-    def _counted(self, counts: collections.Counter[str]) -> str:
-        """The names, with the number of clips where it is not all."""
-        return ", ".join(name if count == self._clips else f"{name}: {count:,} clips" for name, count in counts.items())
+    def _say_counts(self, title: str, counts: collections.Counter[str]) -> None:
+        """The names, those of all clips first and then, with their number, those of some."""
+        everywhere = [name for name, count in counts.items() if count == self._clips]
+        parts = [", ".join(everywhere)] if everywhere else []
+        parts += [
+            f"{name} ({count:,} of {self._clips:,} clips)" for name, count in counts.items() if count < self._clips
+        ]
+        for number, part in enumerate(parts):
+            say(f"{'' if number else title:<12}{part}")
 
 
 _FIGURES = ("frames", "seconds", "valid", "columns", "min", "mean", "max")

@@ -76,6 +76,8 @@ def convert(
     taken = _Taken(source)
     found = _clips(source, conversion, clip_id)
     if suffix is not None:
+        if target.is_dir() and source.is_dir() and target.samefile(source):
+            raise UserError(f"{target}: is the source; inputs are not changed, write to another place")
         return _into_folder(found, target, suffix, conversion, taken)
     taken.check(target)
     if target.suffix == ".parquet":

@@ -114,8 +114,8 @@ def check_no_layout(layout: str | None) -> None:
 def _read_parquet(path: Path) -> Iterator[BfmClip]:
     try:
         schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a Parquet file ({(str(error).splitlines() or ['?'])[0]})") from error
     if is_table(schema):
         yield from read_table(path)
     elif is_fitted(schema):

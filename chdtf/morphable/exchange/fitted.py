@@ -17,7 +17,7 @@ from chdtf.schema import COEFFS, FPS
 
 KIND = "fitted coefficients"
 _COLUMNS = ["clip_id", *(name for name in COEFFS.names if name != "fit_error_px")]
-_UNREADABLE = (pa.ArrowException, OSError, KeyError)
+_UNREADABLE = (pa.ArrowException, OSError, KeyError, ValueError)
 
 
 def is_fitted(schema: pa.Schema) -> bool:

@@ -7,9 +7,7 @@
   and reads it nowhere; it is used here when it has all T frames.
 """
 
-import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from chdtf.errors import UserError
 from chdtf.files import atomic_path
 from chdtf.morphable.exchange.bfm_coefficients import BfmCoefficients, Gaps, as_float32
 from chdtf.morphable.exchange.layouts import LAYOUTS
+from chdtf.morphable.exchange.mat5 import read_variables, write_variables
 
 PIRENDERER, SADTALKER = "PIRenderer .mat", "SadTalker .mat"
 _KEY_SETS = ({"coeff", "transform_params"}, {"coeff"}, {"coeff_3dmm", "full_3dmm"}, {"coeff_3dmm"})
@@ -24,8 +23,6 @@ _EXPECTED = (
     "expected coeff (T, 257) with transform_params (T, 5), as PIRenderer, StyleTalk and DreamTalk have them, or "
     "coeff_3dmm (T, 73 or 70), as SadTalker has it"
 )
-# a MAT-file begins with 116 bytes of text; SciPy puts the date there, which would make every file different
-_HEADER = b"MATLAB 5.0 MAT-file, coefficients of the Basel Face Model".ljust(116)
 
 
 def read_mat(path: Path, rounded: bool = False) -> tuple[BfmCoefficients, str]:
@@ -52,8 +49,6 @@ def write_mat(path: Path, coefficients: BfmCoefficients, layout: str = "257", ga
 
     Raises `UserError` for another layout, for missing parts, and as `to_array` does for frames that are not valid.
     """
-    from scipy.io import savemat
-
     if layout == "257":
         arrays = {"coeff": coefficients.to_array("257", gaps)}
         if coefficients.transform_params is None and coefficients.crop is not None:
@@ -69,34 +64,23 @@ def write_mat(path: Path, coefficients: BfmCoefficients, layout: str = "257", ga
             arrays["full_3dmm"] = coefficients.to_array("257", gaps)
     else:
         raise UserError(f"no method reads a .mat of layout {layout}; choose 257, 73 or 70, or write a .npy")
-    stream = io.BytesIO()
-    savemat(stream, arrays)
-    data = _HEADER + stream.getvalue()[len(_HEADER) :]
     with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(write_variables(arrays))
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The variables of a file, after its list of contents was found to be one of those known."""
-    from scipy.io import loadmat, whosmat
-
+    """The variables of a file by name, when they are those of a kind that is known."""
     try:
-        contents = whosmat(path)
+        found = read_variables(path.read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except NotImplementedError as error:
-        raise UserError(f"{path}: a MATLAB 7.3 file, which SciPy does not read; save it with -v7") from error
-    except Exception as error:  # SciPy's parser ends in all kinds of errors when bytes are not what they should be
-        raise UserError(f"{path}: not a MATLAB file ({error}); {_EXPECTED}") from error
-    names = {name for name, _, _ in contents}
-    described = ", ".join(f"{name} {shape} {kind}" for name, shape, kind in contents) or "nothing"
-    if names not in _KEY_SETS or any(kind not in ("single", "double") for _, _, kind in contents):
-        raise UserError(f"{path}: holds {described}; {_EXPECTED}, all single or double")
-    try:
-        found: dict[str, Any] = loadmat(path, variable_names=sorted(names))
-    except Exception as error:
-        raise UserError(f"{path}: corrupt ({error}); {_EXPECTED}") from error
-    return {name: found[name] for name in names}
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: {error}; {_EXPECTED}") from error
+    arrays = {variable.name: variable.array for variable in found if variable.array is not None}
+    if len(arrays) != len(found) or set(arrays) not in _KEY_SETS:
+        held = ", ".join(f"{variable.name} {variable.shape} {variable.kind}" for variable in found) or "nothing"
+        raise UserError(f"{path}: holds {held}; {_EXPECTED}, all single or double")
+    return arrays
 
 
 def _motion_layout(array: np.ndarray) -> str:

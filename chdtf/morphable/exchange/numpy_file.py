@@ -13,6 +13,8 @@ from chdtf.files import atomic_path
 from chdtf.morphable.exchange.bfm_coefficients import BfmCoefficients, Gaps
 from chdtf.morphable.exchange.layouts import known_widths, layout_of_width
 
+_EXPECTED = f"expected float32 (T, K), K one of {known_widths()}"
+
 
 def read_numpy(path: Path, rounded: bool = False) -> tuple[BfmCoefficients, str]:
     """The clip in a `.npy` file, and the name of its layout.
@@ -20,15 +22,14 @@ def read_numpy(path: Path, rounded: bool = False) -> tuple[BfmCoefficients, str]
     Raises `UserError` for any other file, naming the shape and what was expected. `rounded` as in `from_array`.
     """
     shape, dtype = _header(path)
-    expected = f"expected float32 (T, K), K one of {known_widths()}"
     layout = layout_of_width(shape[1]) if len(shape) == 2 else None
     if layout is None or dtype.hasobject or dtype.kind != "f":
-        raise UserError(f"{path}: holds {dtype} {shape}; {expected}")
+        raise UserError(f"{path}: holds {dtype} {shape}; {_EXPECTED}")
     try:
         array = np.load(path, allow_pickle=False, mmap_mode="r" if shape[0] else None)  # mapped: a false size is seen
         return BfmCoefficients.from_array(array, layout.name, None, rounded), layout.name
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: {error}; {expected}") from error
+        raise UserError(f"{path}: {error}; {_EXPECTED}") from error
 
 
 def write_numpy(path: Path, coefficients: BfmCoefficients, layout: str = "73", gaps: Gaps = "refuse") -> None:
@@ -47,6 +48,7 @@ def _header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
             shape, _, dtype = read(stream)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: not a NumPy array file ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # the header is a Python literal, and NumPy's reader ends in whatever that ends in
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not a NumPy array file ({why}); {_EXPECTED}") from error
     return shape, dtype

@@ -76,7 +76,7 @@ def read_table(path: Path) -> Iterator[BfmClip]:
                 for number in range(table.num_rows):
                     yield _clip(path, rows_from_table(table.slice(number, 1))[0])
     except _UNREADABLE as error:
-        raise UserError(f"{path}: not a table of coefficients ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{path}: not a table of coefficients ({(str(error).splitlines() or ['?'])[0]})") from error
 
 
 def _layout() -> dict[str, object]:
