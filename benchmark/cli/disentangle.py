@@ -55,12 +55,11 @@ class Command:
         with progress("Measuring"):
             found = self._measured()
         chosen = found.ways[self._way(found)].subspaces
-        say(claim_table(found.claim))
-        say()
-        say(stability_table(found.stability))
         for source in found.material.sources:
             for clip, why in source.left_out:
                 say(f"left out: {clip}: {why}")
+        say(claim_table(found.claim) + "\n")
+        say(stability_table([row for row in found.stability if row.way == chosen.way or ", " in row.way]) + "\n")
         if self.report:
             write_report(found, self.report)
             say(f"report: {self.report / 'report.md'}")

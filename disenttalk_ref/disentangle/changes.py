@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from chdtf.animate import close_eyes, open_mouth
+from chdtf.schema import NUM_VERTICES
 from disenttalk_ref.disentangle.material import FaceClip
 from disenttalk_ref.disentangle.points import REGIONS, Points
 
 Way = Literal["edited", "animated", "natural", "pairs"]
-Change = Callable[[FaceClip, Points | None, int], np.ndarray]
 CLOSED_SHARE = 0.2  # the share of a clip's frames that count as closed, and as open
 ANIMATED_FRAMES = 50  # of a clip are edited one by one
 
@@ -43,7 +43,7 @@ def animated(clip: FaceClip, points: Points, region: int) -> np.ndarray:
     return points.expression(np.stack([close(face) for face in faces]) - faces)
 
 
-def natural(clip: FaceClip, points: Points | None, region: int) -> np.ndarray:
+def natural(clip: FaceClip, region: int) -> np.ndarray:
     """Delta (T, K), the same for all T frames: mean of the most closed minus mean of the most open frames.
 
     Needs no face model: openings may have been read from the video.
@@ -74,7 +74,7 @@ def impossible(way: Way, points: Points | None) -> str | None:
     """Why a way cannot be computed with what is known of the model, or None."""
     if way in ("edited", "animated") and points is None:
         return _NO_MODEL
-    if way == "animated" and points is not None and not points.model.landmark_map.is_plain:
+    if way == "animated" and points is not None and len(points.model.landmark_map.landmarks) < NUM_VERTICES:
         return f"needs all 468 vertices; {points.model.name} maps {len(points.model.landmark_map.landmarks)}"
     return None
 
@@ -88,8 +88,8 @@ def changes_of(way: Way, clip: FaceClip, points: Points | None) -> list[np.ndarr
     """
     if way == "pairs" or impossible(way, points):
         raise ValueError(f"way {way!r}: {impossible(way, points) or 'is measured on pairs of videos'}")
-    if way == "natural":
-        return [natural(clip, points, region) for region in (0, 1)]
-    assert points is not None
-    make = edited if way == "edited" else animated
-    return [make(clip, points, region) for region in (0, 1)]
+    if points is None:
+        return [natural(clip, region) for region in (0, 1)]
+    make = {"edited": edited, "animated": animated}.get(way)
+    found = [natural(clip, region) if make is None else make(clip, points, region) for region in (0, 1)]
+    return [change * points.seen for change in found]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from chdtf.clip import Clip, read_clips, read_description
 from chdtf.errors import UserError
-from chdtf.morphable.coefficients import Coefficients, fit_clip
+from chdtf.morphable.coefficients import Coefficients
 from chdtf.morphable.model import FaceModel, load_model
 from disenttalk_ref.disentangle.material import FaceClip, Material, face_clip, gather
 from disenttalk_ref.disentangle.points import Points
@@ -65,6 +65,8 @@ def _fitted(
 
 def fit(landmarks: np.ndarray, model: FaceModel) -> Coefficients:
     """Fit a tracked clip, (T, 478, 3) px, to any model."""
+    from chdtf.morphable.fitting import fit_clip  # imports torch
+
     return fit_clip(landmarks, model)
 
 

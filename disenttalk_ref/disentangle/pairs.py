@@ -60,7 +60,7 @@ def from_pairs(
         found = _of_datasets(folder, points, originals)
     else:
         suffixes = (".mat",) if points is None else VIDEOS
-        found = _of_files(folder, suffixes, _reader(points, tracker or _track))
+        found = _of_files(folder, suffixes, points, _reader(points, tracker or _track))
     for region, name in enumerate(REGIONS):
         if not any(one.changed[region] for one in found):
             raise UserError(f"{folder}: no pair for the region {name!r}; add ORIGINAL.{name}.mp4 beside ORIGINAL.mp4")
@@ -70,7 +70,7 @@ def from_pairs(
 Reader = Callable[[Path, "np.ndarray | None"], "tuple[Fitted, np.ndarray | None]"]  # with an identity, or its own
 
 
-def _of_files(folder: Path, suffixes: Sequence[str], read: Reader) -> list[Evidence]:
+def _of_files(folder: Path, suffixes: Sequence[str], points: Points | None, read: Reader) -> list[Evidence]:
     edits, originals = _sorted_files(folder, suffixes)
     speakers, found = speakers_in(folder), []
     for stem, path in originals.items():
@@ -81,7 +81,8 @@ def _of_files(folder: Path, suffixes: Sequence[str], read: Reader) -> list[Evide
             if partner is None:
                 changes.append(None)
                 continue
-            changes.append(difference(original, read(partner, neutral)[0], path.name, partner.name))
+            delta = difference(original, read(partner, neutral)[0], path.name, partner.name)
+            changes.append(delta if points is None else delta * points.seen)
         found.append(evidence(stem, speaker_of(stem, speakers), original.expression[original.valid], changes))
     return found
 
@@ -216,6 +217,7 @@ def _of_datasets(folder: Path, points: Points | None, originals: Sequence[Path])
         original, neutral = fitted(wanted[name].landmarks(), points, None, name)
         changes = [
             difference(original, fitted(edited[r][name], points, neutral, f"{r}/{name}")[0], name, f"{r}/{name}")
+            * points.seen
             if name in edited[r]
             else None
             for r in REGIONS

@@ -22,8 +22,8 @@ from chdtf.schema import NUM_VERTICES
 REGIONS = ("lip", "eye")
 # the landmarks that the openings are read from
 _READ = tuple(sorted({UPPER_INNER_LIP, LOWER_INNER_LIP, *OUTER_EYE_CORNERS, *RIGHT_EAR, *LEFT_EAR}))
-# prior of a coefficient against 1 model unit of landmark error; only directions that no landmark shows feel it
-_RIDGE = 1e-4
+_FAINT = 1e-4  # noise of landmarks, model units, that only directions which no landmark shows feel
+_UNSEEN = 1e-3  # of the median dimension's motion
 
 
 def openings(landmarks: np.ndarray) -> np.ndarray:
@@ -60,13 +60,26 @@ class Points:
 
     @functools.cached_property
     def solver(self) -> np.ndarray:
-        """Weighted least squares with a faint prior, (3M, K): landmark offsets (T, 3M) @ solver = expression (T, K)."""
+        """Least squares as a matrix, (3M, K): landmark offsets (T, 3M) @ solver = expression (T, K).
+
+        Plain where identities are whole faces and hold what the model cannot say (mp468); else with the prior of the
+        coefficients against the model's `identity_noise`, because shapes made by hand (ict) are far from orthogonal.
+        """
+        noise = _FAINT if self.model.free_identity else float(self.model.identity_noise)
         weight = np.repeat(self.model.fit_weights.astype(np.float64), 3)
         deviation = np.asarray(self.model.expression_deviation, np.float64)
         basis = self.model.landmark_expression.reshape(self.model.num_expression, -1) * deviation[:, None]
-        normal = (basis * weight) @ basis.T + _RIDGE**2 * np.eye(len(basis))
+        normal = (basis * weight) @ basis.T + noise**2 * np.eye(len(basis))
         solved: np.ndarray = np.linalg.solve(normal, basis * weight).T * deviation
         return solved
+
+    @functools.cached_property
+    def seen(self) -> np.ndarray:
+        """Which dimensions move any landmark to speak of, bool (K,): of the others, Delta / sigma is noise by noise."""
+        motion = np.linalg.norm(self.model.landmark_expression, axis=-1).max(axis=1)
+        motion = motion * np.asarray(self.model.expression_deviation, np.float64)
+        seen: np.ndarray = motion > _UNSEEN * np.median(motion)
+        return seen
 
     def neutral(self, identity: np.ndarray) -> np.ndarray:
         """The neutral face of an identity at the mapped landmarks: (M, 3)."""

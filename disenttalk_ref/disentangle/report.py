@@ -113,7 +113,21 @@ def _chosen(found: Measured) -> str:
         for region, dimensions in (("lip", one.subspaces.lip), ("eye", one.subspaces.eye)):
             lines.append([way, region, " ".join(map(str, dimensions)), " ".join(map(str, one.contested)) or "none"])
     table = _table(["way", "region", "dimensions", "claimed by both regions"], lines)
-    return table + _reasons([f"{way}: {why}" for way, why in found.missing.items()])
+    return table + _names(found) + _reasons([f"{way}: {why}" for way, why in found.missing.items()])
+
+
+def _names(found: Measured) -> str:
+    """The chosen dimensions by name, where the model has names."""
+    points = found.material.points
+    if points is None or not points.model.expression_names:
+        return ""
+    names = points.model.expression_names
+    lines = [
+        f"- {way}, {region}: {', '.join(names[i] for i in dimensions)}"
+        for way, one in found.ways.items()
+        for region, dimensions in (("lip", one.subspaces.lip), ("eye", one.subspaces.eye))
+    ]
+    return "\n\n" + "\n".join(lines)
 
 
 def _data(found: Measured) -> str:

@@ -101,15 +101,12 @@ def across_speakers(found: Sequence[Evidence], way: str, choice: Choice) -> list
     rows = overlaps("two speakers", way, itertools.combinations(chosen.values(), 2), num, choice, why)
     against: list[Pair] = []
     without: list[Pair] = []
-    everyone = choice.of(found) if _usable(found) else None
     for name in enough if len(enough) > 1 else ():
         rest = [one for one in found if one.speaker_id != name]
-        if not _usable(rest):
-            continue
         others = choice.of(rest)
-        against.append((chosen[name], others))
-        if everyone is not None:
-            without.append((others, everyone))
+        if len(groups) > 2 or not against:  # of two speakers, each is all the others
+            against.append((chosen[name], others))
+        without.append((others, choice.of(found)))
     rows += overlaps("one speaker, all others", way, against, num, choice, why)
     return rows + overlaps("all, all but one speaker (shares data)", way, without, num, choice, why)
 

@@ -1,4 +1,6 @@
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,39 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chdtf.errors import UserError
-from chdtf.morphable.coefficients import Coefficients
 from chdtf.morphable.model import FaceModel, load_model
-from disenttalk_ref.subspaces import (
-    K_EYE,
-    K_LIP,
-    Subspaces,
-    edited_changes,
-    find_subspaces,
-    load_subspaces,
-    motion_share,
-    natural_changes,
-    opening_gain,
-    select,
-)
+from disenttalk_ref.subspaces import K_EYE, K_LIP, Subspaces, load_subspaces, read_subspaces, save_subspaces, select
 
 
 @pytest.fixture(scope="module")
 def model() -> FaceModel:
     return load_model("mp468")
-
-
-@pytest.fixture(scope="module")
-def clips(model: FaceModel) -> list[Coefficients]:
-    """Faces with random expressions of unit deviation; the last clip misses frames."""
-    rng = np.random.default_rng(0)
-    made = []
-    for _ in range(6):
-        valid = np.ones(200, bool)
-        expression = rng.normal(size=(200, 64))
-        made.append(Coefficients(model.mean, expression, np.zeros((200, 3)), np.zeros((200, 3)), np.ones(200), valid))
-    valid = np.arange(200) % 3 > 0
-    made[-1] = made[-1].replace(valid=valid, expression=made[-1].expression * valid[:, None])
-    return made
 
 
 @settings(max_examples=50, deadline=None)
@@ -69,45 +45,14 @@ def test_overlaps_go_to_the_larger_ratio_and_each_region_keeps_its_count(seed: i
             assert i in (found.lip if lip[i] > eye[i] else found.eye)
 
 
+def test_a_region_that_was_not_measured_is_refused():
+    with pytest.raises(ValueError, match="not finite"):
+        select(np.ones(64), np.full(64, np.nan), "h", "s")
+
+
 def test_too_few_dimensions_are_refused():
     with pytest.raises(ValueError, match=r"ratios \(20,\) and \(20,\) cannot give 13 and 8"):
         select(np.ones(20), np.ones(20), "h", "s")
-
-
-def test_dimensions_found_on_other_expressions_agree_with_the_bundled_ones(model: FaceModel, clips: list[Coefficients]):
-    found, bundled = find_subspaces(clips, model, "random"), load_subspaces(model)
-    assert found.eye == bundled.eye
-    assert len(set(found.lip) & set(bundled.lip)) >= 10
-
-
-def test_bundled_dimensions_move_their_region_and_no_other(model: FaceModel, clips: list[Coefficients]):
-    bundled = load_subspaces(model)
-    assert motion_share(bundled.lip, model, "lip") > 0.99
-    assert motion_share(bundled.eye, model, "eye") > 0.99
-    for region, own, other in (("lip", bundled.lip, bundled.eye), ("eye", bundled.eye, bundled.lip)):
-        slope, correlation = opening_gain(own, clips, model, region)
-        assert slope > 0.9
-        assert correlation > 0.95
-        assert abs(opening_gain(other, clips, model, region)[0]) < 0.02
-        rest = [i for i in range(64) if i not in own]
-        assert opening_gain(rest, clips, model, region)[0] < 0.1
-
-
-def test_a_dimension_that_does_not_move_has_ratio_zero(model: FaceModel, clips: list[Coefficients]):
-    still = []
-    for clip in clips:
-        expression = clip.expression.copy()
-        expression[:, 0] = 0
-        still.append(clip.replace(expression=expression))
-    assert edited_changes(still, model, "lip")[0] == 0
-    assert edited_changes(clips, model, "lip")[0] > 1
-
-
-def test_both_readings_of_equation_1_put_the_mouth_and_the_lids_first(model: FaceModel, clips: list[Coefficients]):
-    bundled = load_subspaces(model)
-    for region, own in (("lip", bundled.lip), ("eye", bundled.eye)):
-        for reading in (edited_changes, natural_changes):
-            assert int(np.argmax(reading(clips, model, region))) in own
 
 
 def test_json_keeps_everything_and_refuses_what_is_no_partition(model: FaceModel):
@@ -126,3 +71,37 @@ def test_subspaces_of_another_model_are_refused(model: FaceModel):
         load_subspaces(dataclasses.replace(model, mean=model.mean * np.float32(1.5)))
     with pytest.raises(UserError, match="no subspaces bundled for face model 'bfm'"):
         load_subspaces(dataclasses.replace(model, name="bfm"))
+
+
+def test_a_file_is_read_for_its_model_only(model: FaceModel, tmp_path: Path):
+    made = dataclasses.replace(load_subspaces(model), face_model="mp468", way="edited", lip_ratios=(0.5,) * 64)
+    save_subspaces(made, tmp_path / "own.json")
+    assert load_subspaces(model, tmp_path / "own.json") == read_subspaces(tmp_path / "own.json") == made
+    save_subspaces(dataclasses.replace(made, face_model="bfm", face_model_hash=None), tmp_path / "bfm.json")
+    with pytest.raises(UserError, match=rf"made for face model bfm without its.*, this one is mp468 {model.hash[:12]}"):
+        load_subspaces(model, tmp_path / "bfm.json")
+    smaller = dataclasses.replace(made, global_=made.global_[:-1], lip=made.lip, eye=made.eye)
+    assert max(made.global_) == 63
+    save_subspaces(smaller, tmp_path / "small.json")
+    with pytest.raises(UserError, match="63 dimensions, mp468 has 64"):
+        load_subspaces(model, tmp_path / "small.json")
+
+
+def test_the_first_version_of_the_file_is_still_read(model: FaceModel):
+    bundled = load_subspaces(model)
+    first = {name: getattr(bundled, name) for name in ("lip", "eye", "global_", "face_model_hash", "source")}
+    found = Subspaces.from_json(json.dumps(first))
+    assert (found.lip, found.eye, found.order) == (bundled.lip, bundled.eye, bundled.order)
+    assert (found.face_model, found.way, found.data) == ("", "", ())
+
+
+_WORDS = {"lip": ["a"], "eye": [], "global_": [], "face_model_hash": "", "source": ""}
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"lip": 1}', "null", json.dumps(_WORDS)])
+def test_other_files_are_refused_with_the_command_that_makes_one(text: str, tmp_path: Path):
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"x.json: not a file of subspaces .*disentbench disentangle"):
+        read_subspaces(tmp_path / "x.json")
+    with pytest.raises(UserError, match="not a file of subspaces"):
+        read_subspaces(tmp_path / "absent.json")
