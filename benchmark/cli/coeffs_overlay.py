@@ -125,12 +125,12 @@ class Command:
 
     def _tell(self, coefficients: "Coefficients", landmarks: np.ndarray, model: "FaceModel", rate: str) -> None:
         from chdtf.media import probe
-        from chdtf.morphable.coefficients import fit_error_px
+        from chdtf.morphable.drawing.overlay import mean_error_px
 
         info = probe(self.out)
         missing = int((~coefficients.valid).sum())
         say(f"{self.out}: {info.width} x {info.height} px, {coefficients.num_frames} frames at {rate}")
-        error = fit_error_px(landmarks, coefficients, model)
+        error = mean_error_px(landmarks, coefficients, model)
         without = "a face in every frame" if not missing else f"no face in {missing} of them, which have no mesh"
         say(f"{model.name}: {without}; mean distance of mesh and landmarks {error:.2f} px")
 

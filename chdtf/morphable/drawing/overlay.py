@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
-from chdtf.morphable.coefficients import Coefficients, vertices_of
+from chdtf.morphable.coefficients import Coefficients, fit_error_px, vertices_of
 from chdtf.morphable.drawing.render import render
 from chdtf.morphable.model import FaceModel
 
@@ -37,14 +37,27 @@ def meshes(coefficients: Coefficients, model: FaceModel) -> Iterator[np.ndarray 
 
     A few frames at a time, as all of a long clip would fill the memory.
     """
-    for start in range(0, coefficients.num_frames, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        arrays = {
-            name: getattr(coefficients, name)[part] for name in ("expression", "rotation", "translation", "scale")
-        }
-        few = coefficients.replace(valid=coefficients.valid[part], **arrays)
+    for few, _ in _parts(coefficients):
         for vertices, valid in zip(vertices_of(few, model), few.valid, strict=True):
             yield vertices if valid else None
+
+
+def mean_error_px(landmarks: np.ndarray, coefficients: Coefficients, model: FaceModel) -> float:
+    """`fit_error_px` of landmarks (T, L, 3) px, a few frames at a time; NaN when no frame is valid."""
+    total, frames = 0.0, 0
+    for few, part in _parts(coefficients):
+        count = int(few.valid.sum())
+        if count:
+            total, frames = total + count * fit_error_px(landmarks[part], few, model), frames + count
+    return total / frames if frames else float("nan")
+
+
+def _parts(coefficients: Coefficients) -> Iterator[tuple[Coefficients, slice]]:
+    """A clip in pieces of a few frames, and where they lie."""
+    frames = ("expression", "rotation", "translation", "scale", "valid")
+    for start in range(0, coefficients.num_frames, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        yield coefficients.replace(**{name: getattr(coefficients, name)[part] for name in frames}), part
 
 
 def draw_mesh(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, style: OverlayStyle) -> np.ndarray:

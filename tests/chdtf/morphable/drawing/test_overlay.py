@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from chdtf.morphable.coefficients import Coefficients, landmarks_of
-from chdtf.morphable.drawing.overlay import OverlayStyle, draw_landmarks, draw_mesh, meshes, overlay
+from chdtf.morphable.coefficients import Coefficients, fit_error_px, landmarks_of
+from chdtf.morphable.drawing.overlay import OverlayStyle, draw_landmarks, draw_mesh, mean_error_px, meshes, overlay
 from chdtf.morphable.model import FaceModel, load_model
 
 GAP = 2
@@ -70,6 +70,19 @@ def test_the_frame_as_it_was_stands_beside_it_and_sizes_become_even(model: FaceM
         assert after.shape == (256, 404, 3)
         assert (after[:255, :201] == before).all()
         assert (before == before[0, 0]).all()
+
+
+def test_the_mean_error_is_that_of_all_frames_at_once(model: FaceModel, coefficients: Coefficients):
+    many = np.tile(np.arange(5), 9)  # more than one piece
+    clip = coefficients.replace(
+        **{
+            name: getattr(coefficients, name)[many]
+            for name in ("expression", "rotation", "translation", "scale", "valid")
+        }
+    )
+    landmarks = landmarks_of(clip, model) + np.random.default_rng(1).normal(size=(45, 468, 3)).astype(np.float32)
+    assert mean_error_px(landmarks, clip, model) == pytest.approx(fit_error_px(landmarks, clip, model), rel=1e-6)
+    assert np.isnan(mean_error_px(landmarks, clip.replace(valid=np.zeros(45, bool)), model))
 
 
 def test_frames_and_coefficients_that_do_not_match_are_refused(model: FaceModel, coefficients: Coefficients):
