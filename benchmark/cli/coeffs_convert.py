@@ -71,4 +71,4 @@ class Command:
             say(f"{one.path}: {one.clip_id}, {frames} frames")
         if written + refused > 1:
             say(f"{written:,} clips converted" + (f", {refused:,} refused" if refused else ""))
-        return 1 if refused else 0
+        return (1 if written else 2) if refused else 0

@@ -55,8 +55,12 @@ def sources(path: Path) -> list[Source]:
     """
     if not path.is_dir() or is_dataset(path):
         return [Source(path, path.stem)]
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
     found = []
-    for parent, folders, names in os.walk(path):
+    for parent, folders, names in os.walk(path, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent) / name for name in names if Path(name).suffix in SUFFIXES and not name.startswith(".")]
     if not found:

@@ -18,6 +18,7 @@ from chdtf.morphable.exchange.layouts import LAYOUTS
 from chdtf.morphable.exchange.mat5 import read_variables, write_variables
 
 PIRENDERER, SADTALKER = "PIRenderer .mat", "SadTalker .mat"
+_LARGEST = 1 << 31  # bytes: what the format can hold in one variable
 _KEY_SETS = ({"coeff", "transform_params"}, {"coeff"}, {"coeff_3dmm", "full_3dmm"}, {"coeff_3dmm"})
 _EXPECTED = (
     "expected coeff (T, 257) with transform_params (T, 5), as PIRenderer, StyleTalk and DreamTalk have them, or "
@@ -71,6 +72,8 @@ def write_mat(path: Path, coefficients: BfmCoefficients, layout: str = "257", ga
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """The variables of a file by name, when they are those of a kind that is known."""
     try:
+        if path.stat().st_size > _LARGEST:
+            raise UserError(f"{path}: has more than {_LARGEST:,} bytes; {_EXPECTED}")
         found = read_variables(path.read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error

@@ -7,7 +7,9 @@ to a rate that is not lower gives T again.
 Values are weighted sums of neighbours: Lanczos' windowed sinc, four lobes, stretched when the rate falls so that what
 the new rate cannot hold is damped instead of folded back, and normalised at each instant, so that constants are exact.
 Linear interpolation is not good enough here: 25 -> 30 fps it errs by 5 % of a motion at 3 Hz, 20 % at 6 Hz and 42 % at
-9 Hz (this: 0.3, 0.3 and 4 %), and what syllables and blinks do lies there.
+9 Hz (this: 0.3, 0.3 and 4 %), and what syllables and blinks do lies there. Against the ideal low-pass, expressions of
+real files (2 % of whose motion lies above 10 Hz) err 30 -> 25 fps by 4 % of their standard deviation, angles by 1 %;
+linearly by 9 and 2 %. A blink of three frames overshoots by 3 %.
 """
 
 import dataclasses

@@ -146,7 +146,7 @@ def test_a_dataset_and_its_shard_are_converted_through_the_camera(
         for name, array in bfm_from_fit(fit, bfm).parts.items():
             assert np.array_equal(found[0].coefficients.parts[name], array)
     arguments = ["convert", shard.parent.parent, tmp_path / "out", "--format", "mat"]
-    assert run(*arguments) == 1  # without texture and gamma, and with a gap
+    assert run(*arguments) == 2  # without texture and gamma, and with a gap
     assert run(*arguments, "--zero-appearance", "--gaps", "hold") == 0
     assert not read_bfm(tmp_path / "out/clip0.mat").to_array("257")[:, 144:224].any()
 

@@ -137,7 +137,7 @@ def test_gaps_stay_and_nothing_leaks_across_them(valid: list[bool], fps_from: fl
     at = np.round(instants[found.valid]).astype(int)
     assert (found.expression[found.valid, 0] == run[at]).all()
     assert not found.expression[~found.valid].any()
-    if not mask.all() and fps_from != fps_to:
+    if not mask[: int(instants[-1]) + 1].all():  # what lies after the last instant is cut off
         assert not found.valid.all()
 
 
