@@ -33,6 +33,8 @@ class Command:
         from chdtf.morphable.exchange.describe import Ranges
         from chdtf.morphable.exchange.files import sources
 
+        if not self.files:
+            raise UserError("no file given; name files, folders or datasets")
         lines, ranges, summary = [], Ranges(), _Summary()
         refused = []
         for file in [file for path in self.files for file in sources(path)]:

@@ -179,6 +179,11 @@ def test_info_says_what_files_hold(folder: Path, tmp_path: Path, capsys: pytest.
     assert "bad.npy: not a NumPy array file" in streams.err
 
 
+def test_info_of_nothing_is_a_mistake(capsys: pytest.CaptureFixture):
+    assert run("info") == 2
+    assert "no file given" in capsys.readouterr().err
+
+
 def test_ranges_are_those_of_valid_frames():
     found = Ranges()
     coefficients = clip().replace(valid=np.arange(30) < 10)
