@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from chdtf.morphable.model import FaceModel
 
 
+_VIDEO, _PICTURES = ".mp4", (".jpg", ".png")
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """Write the video with the fitted mesh over it, beside the video as it was, with its sound. A video is tracked and
@@ -44,8 +47,10 @@ class Command:
     """Write the video with the mesh only, without the original beside it."""
     longest_side: int = 1280
     """Larger frames are scaled down to this many pixels."""
+    moments: int = 4
+    """How many frames a picture shows."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("overlay.mp4")
-    """The video to write, .mp4."""
+    """The video to write, .mp4; or a picture of some of its frames, .jpg or .png."""
 
     def run(self) -> int:
         """Track, fit, draw and encode; print what became of the frames."""
@@ -54,13 +59,15 @@ class Command:
         from chdtf.morphable.drawing.figure import check_out
         from chdtf.morphable.drawing.overlay import OverlayStyle
 
-        check_out(self.out, (".mp4",))
+        check_out(self.out, (_VIDEO, *_PICTURES))
         if not 0 < self.opacity <= 1:
             raise UserError(f"--opacity {self.opacity}: must be above 0 and at most 1")
         if self.longest_side < 64:
             raise UserError(f"--longest-side {self.longest_side}: must be 64 or more")
         if self.source.is_file() and self.out.exists() and self.source.samefile(self.out):
             raise UserError(f"--out {self.out}: is the video itself, which is never changed; choose another name")
+        if self.moments < 1:
+            raise UserError(f"--moments {self.moments}: must be 1 or more")
         style = OverlayStyle(self.wireframe, self.opacity, not self.alone)
         try:
             if self.source.is_dir():
@@ -98,10 +105,11 @@ class Command:
         landmarks = track_landmarks(itertools.chain(first, given))
         coefficients = _fit(landmarks, model, self.source)
         drawn = overlay(pictures("drawing"), coefficients, model, style, landmarks if self.landmarks else None)
-        with tempfile.TemporaryDirectory(prefix=".overlay-", dir=self.out.parent) as folder:
-            silent = Path(folder) / "silent.mp4"
-            write_video(silent, drawn, fps=fps)
-            add_sound(silent, self.source, self.out)
+        if not self._picture(drawn, len(landmarks)):
+            with tempfile.TemporaryDirectory(prefix=".overlay-", dir=self.out.parent) as folder:
+                silent = Path(folder) / "silent.mp4"
+                write_video(silent, drawn, fps=fps)
+                add_sound(silent, self.source, self.out)
         rate = f"{fps:g} fps" + (", constant where the video's own rate varies" if varies else "")
         self._tell(coefficients, landmarks, model, rate)
 
@@ -120,14 +128,26 @@ class Command:
         drawn = overlay(pictures, coefficients, model, style, landmarks if self.landmarks else None)
         with progress(f"drawing {clip.clip_id}") as report:
             seen = counted(drawn, lambda done: report(done, clip.num_frames, "frames"))
-            write_video(self.out, seen, clip.waveform(), clip.fps, clip.sample_rate_hz)
+            if not self._picture(seen, clip.num_frames):
+                write_video(self.out, seen, clip.waveform(), clip.fps, clip.sample_rate_hz)
         self._tell(coefficients, landmarks, model, f"{clip.fps} fps")
+
+    def _picture(self, drawn: Iterator[np.ndarray], num_frames: int) -> bool:
+        """Write some frames as a picture, if --out names one."""
+        from chdtf.morphable.drawing.figure import save_image
+        from chdtf.morphable.drawing.overlay import strip
+
+        if self.out.suffix.lower() not in _PICTURES:
+            return False
+        columns = self.moments if self.alone or self.moments == 1 else 2
+        save_image(strip(drawn, num_frames, self.moments, columns), self.out)
+        return True
 
     def _tell(self, coefficients: "Coefficients", landmarks: np.ndarray, model: "FaceModel", rate: str) -> None:
         from chdtf.media import probe
         from chdtf.morphable.drawing.overlay import mean_error_px
 
-        info = probe(self.out)
+        info = probe(self.out)  # of a picture too
         missing = int((~coefficients.valid).sum())
         say(f"{self.out}: {info.width} x {info.height} px, {coefficients.num_frames} frames at {rate}")
         error = mean_error_px(landmarks, coefficients, model)

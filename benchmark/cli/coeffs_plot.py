@@ -39,7 +39,7 @@ class Command:
     fps: float = 25.0
     """Frames a second of a coefficient file, which does not tell."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """The picture, .png or .svg. By default named after the model or the clip, in the current folder."""
+    """The picture, .png, .jpg or .svg. By default named after the model or the clip, in the current folder."""
 
     def run(self) -> int:
         """Draw, and print the picture's path and size."""

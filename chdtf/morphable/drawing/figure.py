@@ -9,8 +9,9 @@ import numpy as np
 from chdtf.errors import UserError
 from chdtf.files import atomic_path
 
-SUFFIXES = (".png", ".svg")
+SUFFIXES = (".png", ".svg", ".jpg")
 _DPI = 100
+_JPEG_QUALITY = 88
 _FONT = "DejaVu Sans"  # comes with matplotlib
 
 
@@ -36,12 +37,23 @@ def save_figure(figure: Any, out: Path) -> None:
     from matplotlib import rc_context
 
     check_out(out)
-    metadata = {"Date": None} if out.suffix.lower() == ".svg" else {}
+    how: dict[str, Any] = {"metadata": {"Date": None}} if out.suffix.lower() == ".svg" else {}
+    if out.suffix.lower() == ".jpg":
+        how = {"pil_kwargs": {"quality": _JPEG_QUALITY}}
     try:
         with atomic_path(out) as temporary, rc_context({"svg.hashsalt": out.stem}):
-            figure.savefig(temporary, dpi=_DPI, metadata=metadata, facecolor="white")
+            figure.savefig(temporary, dpi=_DPI, facecolor="white", **how)
     except PermissionError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); choose another place with --out") from error
+
+
+def save_image(image: np.ndarray, out: Path) -> None:
+    """Write a picture, uint8 (H, W, 3) RGB, as .png or .jpg, whole or not at all."""
+    import cv2
+
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if out.suffix.lower() == ".jpg" else []
+    with atomic_path(out) as temporary:
+        cv2.imwrite(str(temporary), image[:, :, ::-1], quality)
 
 
 class Canvas:
@@ -77,7 +89,7 @@ class Canvas:
         self._texts.append((x, y, text, how))
 
     def save(self, out: Path) -> None:
-        """Write as PNG or SVG. Raises `UserError` when it cannot be."""
+        """Write as PNG, SVG or JPEG. Raises `UserError` when it cannot be."""
         figure = new_figure(self.width, self.height)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()

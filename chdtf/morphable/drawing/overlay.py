@@ -117,6 +117,16 @@ def overlay(
         yield np.hstack([_even(image), drawn]) if style.beside else drawn
 
 
+def strip(images: Iterable[np.ndarray], count: int, moments: int, columns: int) -> np.ndarray:
+    """Some frames, evenly spaced among `count`, in rows of `columns`: uint8 RGB; places left over are white."""
+    wanted = set(np.linspace(0, count - 1, min(moments, count)).round().astype(int).tolist())
+    chosen = [image for number, image in enumerate(images) if number in wanted]
+    missing = -len(chosen) % columns if len(chosen) > columns else 0
+    chosen += [np.full_like(chosen[0], 255)] * missing
+    rows = [np.hstack(chosen[start : start + columns]) for start in range(0, len(chosen), columns)]
+    return np.vstack(rows)
+
+
 def _wires(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """The edges of the triangles that face the viewer, half a pixel wide on faces that are small or finely meshed."""
     corners = vertices[triangles][:, :, :2].astype(np.float64)

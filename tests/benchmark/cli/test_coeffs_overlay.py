@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage import data
+from skimage import data, io
 
 from benchmark.cli import main
 from chdtf.clip import read_clips
@@ -65,6 +65,13 @@ def test_a_clip_of_a_dataset_needs_no_tracking(dataset: Path, tmp_path: Path, ca
     assert sum(1 for _ in frames(out)) == clip.num_frames
 
 
+def test_a_picture_of_some_moments_can_be_had(dataset: Path, tmp_path: Path):
+    clip, out = read_clips(dataset)[0], tmp_path / "a.jpg"
+    arguments = ["coeffs", "overlay", str(dataset), "--clip", clip.clip_id, "--moments", "3", "--wireframe"]
+    assert main([*arguments, "--alone", "--out", str(out)]) == 0
+    assert io.imread(out).shape == (256, 768, 3)
+
+
 def test_mistakes_are_said_in_one_line(video: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "words.txt").write_text("no video")
     (tmp_path / "sound.wav").write_bytes(encode_audio(np.zeros(16_000, np.float32), codec="wav"))
@@ -80,6 +87,7 @@ def test_mistakes_are_said_in_one_line(video: Path, dataset: Path, tmp_path: Pat
         ([str(video), "--opacity", "0", *out], "--opacity 0"),
         ([str(video), "--model", "nobody", *out], "no face model"),
         ([str(video), "--out", str(video)], "is the video itself"),
+        ([str(video), "--moments", "0", *out], "--moments 0"),
         ([str(video), "--out", str(tmp_path / "o.avi")], ".mp4"),
         ([str(video), "--out", str(tmp_path / "missing" / "o.mp4")], "no folder"),
     ):

@@ -72,7 +72,7 @@ def test_mistakes_are_said_in_one_line(dataset: Path, tmp_path: Path, capsys: py
         ([str(tmp_path / "none.mat")], "none.mat: no such file"),
         ([str(tmp_path / "talk.mp4")], "coeffs overlay"),
         ([str(tmp_path)], "holds no dataset"),
-        (["--out", str(tmp_path / "a.gif")], ".png or .svg"),
+        (["--out", str(tmp_path / "a.gif")], ".png or .svg or .jpg"),
         (["--out", str(tmp_path / "b" / "a.png")], "no folder"),
     ):
         assert main(["coeffs", "plot", *arguments]) == 2

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from chdtf.morphable.coefficients import Coefficients, fit_error_px, landmarks_of
-from chdtf.morphable.drawing.overlay import OverlayStyle, draw_landmarks, draw_mesh, mean_error_px, meshes, overlay
+from chdtf.morphable.drawing.overlay import (
+    OverlayStyle,
+    draw_landmarks,
+    draw_mesh,
+    mean_error_px,
+    meshes,
+    overlay,
+    strip,
+)
 from chdtf.morphable.model import FaceModel, load_model
 
 GAP = 2
@@ -97,6 +105,17 @@ def test_opacity_mixes_the_mesh_with_the_frame(model: FaceModel, coefficients: C
     assert third.sum() / whole.sum() == pytest.approx(1 / 3, abs=0.01)
     with pytest.raises(ValueError, match="opacity"):
         OverlayStyle(opacity=0)
+
+
+@pytest.mark.parametrize(("moments", "columns", "shape"), [(3, 3, (8, 24, 3)), (3, 2, (16, 16, 3)), (9, 5, (8, 40, 3))])
+def test_a_strip_shows_frames_evenly_from_the_first_to_the_last(
+    moments: int, columns: int, shape: tuple[int, int, int]
+):
+    image = strip(frames(5, 8, 8), 5, moments, columns)
+    assert image.shape == shape
+    assert image[0, 0, 0] == 30
+    levels = set(image[:, :, 0].ravel().tolist()) - {255}
+    assert levels == ({30, 70, 110} if moments == 3 else {30, 50, 70, 90, 110})
 
 
 def test_dots_lie_on_the_landmarks():
