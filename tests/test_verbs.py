@@ -1,6 +1,8 @@
 """Every verb of the command line: its help, and that it does what its summary says."""
 
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -111,3 +113,13 @@ def test_a_folder_becomes_a_manifest(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (row.speaker_id, row.language, row.url) == ("li", "zh", "file:videos/li/a%20talk.mp4")
     assert main(["manifest", "check", str(out)]) == 0
     assert "1 rows, 1 speakers, no mistakes" in capsys.readouterr().out
+
+
+def test_a_reader_that_stops_reading_is_no_bug() -> None:
+    """As in `disentbench stages | head -1`."""
+    command = [sys.executable, "-c", "import sys; from benchmark.cli import main; sys.exit(main(['stages']))"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"")

@@ -8,6 +8,7 @@ verb's module is imported when it is called, so that help is instant.
 import ast
 import difflib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -80,6 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0 if arguments else 2
     try:
         return _call(arguments)
+    except BrokenPipeError:  # whoever read the output, such as `head`, wants no more of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at the end
+        return 0
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             traceback.print_exc()
