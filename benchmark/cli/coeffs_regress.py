@@ -63,6 +63,8 @@ class Command:
         """Print a line a clip; exit status 1 when one failed."""
         from chdtf.errors import Reject, UserError
 
+        if not self.source:
+            raise UserError("no video or dataset given; name one or more")
         if self.batch < 1:
             raise UserError(f"--batch {self.batch}: must be 1 or more")
         clips = self._clips()

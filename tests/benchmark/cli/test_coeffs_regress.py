@@ -127,6 +127,7 @@ def test_a_clip_without_a_face_fails_and_the_others_go_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([], "no video or dataset given"),
         (["none.mp4"], "none.mp4: no such file"),
         (["{video}", "{video}"], "a second clip called 'astronaut'"),
         (["{video}", "--batch", "0"], "--batch 0: must be 1 or more"),
