@@ -98,12 +98,9 @@ def test_the_optimum_is_that_of_a_general_solver(planted: Plant, seen: See):
     landmarks = (landmarks + sigma * np.random.default_rng(5).normal(size=landmarks.shape)).astype(np.float32)
     exact = FitSettings(iterations=60, tolerance_px=1e-9)
     frames_in = frames_of([landmarks], model, "cpu", 512)
-    fitter = GaussNewton(frames_in, model, exact)
-    state = fitter._joint(frames_in)
-    noise = float(state.noise)
+    state = GaussNewton(frames_in, model, exact).joint(frames_in)
+    noise, repeats = float(state.noise), float(state.repeats)
     weights = np.sqrt(model.fit_weights / model.fit_weights.mean())[:, None] * np.sqrt([1, 1, exact.depth_weight])
-    left = fitter._linearise(next(frames_in.chunks()), state, True).residual
-    repeats = float(fitter._repeats(left, torch.zeros(frames, dtype=torch.int64), 1))
 
     def residuals(unknowns: np.ndarray) -> np.ndarray:
         identity, rest = unknowns[:2], unknowns[2:].reshape(frames, 10)
