@@ -63,9 +63,9 @@ def ratios(found: Sequence[Evidence], sigma: Sigma = "within", statistic: Statis
         found: of the clips that count.
         sigma: "within" (standard deviation about each clip's own mean: what a face does) or "all" (about the mean of
             all frames: what tells people apart is in it as well).
-        statistic: "rms" (root mean square of Delta over all frames), "mean" (absolute value of its mean over all
-            frames, so that what has another sign in every clip cancels) or "max" (largest |Delta| of a clip, mean
-            over clips: the paper's implementation details call it the maximum temporal variation).
+        statistic: "rms" (root mean square of Delta over all frames, so that long clips count more), "mean" (size of its
+            mean over all frames, in which what has another sign in every clip cancels) or "max" (largest |Delta| of a
+            clip, mean over clips: the paper's implementation details call it the maximum temporal variation).
 
     Raises:
         ValueError: if `found` is empty.

@@ -20,7 +20,7 @@ from chdtf.media import UnreadableError, frames
 from chdtf.morphable.exchange.mat import read_mat
 from chdtf.morphable.similarity import fit_similarity
 from chdtf.schema import NUM_VERTICES
-from disenttalk_ref.disentangle.bfm import MAX_SHIFT, speaker_of, speakers_in
+from disenttalk_ref.disentangle.bfm import MAX_SHIFT, MODEL, speaker_of, speakers_in
 from disenttalk_ref.disentangle.datasets import fit
 from disenttalk_ref.disentangle.evidence import Evidence, evidence
 from disenttalk_ref.disentangle.points import REGIONS, Points
@@ -59,7 +59,8 @@ def from_pairs(
     if read_description(folder / "lip") or read_description(folder / "eye"):
         found = _of_datasets(folder, points, originals)
     else:
-        suffixes = (".mat",) if points is None else VIDEOS
+        coefficients = points is None or (points.model.name == MODEL and any(folder.glob("*.mat")))
+        suffixes = (".mat",) if coefficients else VIDEOS
         found = _of_files(folder, suffixes, points, _reader(points, tracker or _track))
     for region, name in enumerate(REGIONS):
         if not any(one.changed[region] for one in found):
@@ -158,7 +159,7 @@ def _shift(original: Fitted, edited: Fitted) -> int:
 
 def _reader(points: Points | None, tracker: Tracker) -> Reader:
     def read(path: Path, neutral: np.ndarray | None) -> tuple[Fitted, np.ndarray | None]:
-        if points is None:
+        if points is None or path.suffix == ".mat":
             return _of_mat(path), None
         try:
             return fitted(tracker(path), points, neutral, path.name)

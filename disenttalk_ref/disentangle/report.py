@@ -143,7 +143,7 @@ def _number(row: Locality, name: str) -> str:
     value = getattr(row, name)
     if value is None:
         return "null"
-    return f"{100 * value:.1f}" if name in _PERCENT else f"{value:.2f}"
+    return f"{100 * value:.1f}" if name in _PERCENT else f"{round(value, 2) + 0.0:.2f}"  # no -0.00
 
 
 def _two(value: float | None) -> str:

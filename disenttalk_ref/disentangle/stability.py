@@ -15,6 +15,7 @@ from disenttalk_ref.subspaces import K_EYE, K_LIP, choose
 Chosen = tuple[tuple[int, ...], tuple[int, ...]]  # lip, eye
 Pair = tuple[Chosen, Chosen]
 MIN_FRAMES = 100  # of a group (speaker, half) that dimensions are chosen from
+_ENOUGH = f"{MIN_FRAMES} frames, in which lips and lids move"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +41,28 @@ class Choice:
             )
 
     def of(self, found: Sequence[Evidence]) -> Chosen:
-        """D_lip and D_eye."""
-        lip, eye = ratios(found, self.sigma, self.statistic)
-        return choose(lip, eye, self.k_lip, self.k_eye)
+        """D_lip and D_eye.
+
+        Raises:
+            UserError: if too few dimensions change with a region, as in clips in which it never opens.
+
+        """
+        both = ratios(found, self.sigma, self.statistic)
+        for name, ratio, k in zip(REGIONS, both, self.counts, strict=True):
+            changing = int((ratio > 0).sum())
+            if changing < k:
+                raise UserError(
+                    f"{changing} dimensions change when the {name} region closes, K_{name} = {k} are wanted; "
+                    "give more footage, in which faces talk and blink"
+                )
+        return choose(both[0], both[1], self.k_lip, self.k_eye)
+
+    def possible(self, found: Sequence[Evidence]) -> bool:
+        """Whether there are frames enough, and dimensions of both regions, to choose from."""
+        if sum(one.frames for one in found) < MIN_FRAMES:
+            return False
+        both = ratios(found, self.sigma, self.statistic)
+        return all((ratio > 0).sum() >= k for ratio, k in zip(both, self.counts, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,14 +115,16 @@ def overlaps(
 def across_speakers(found: Sequence[Evidence], way: str, choice: Choice) -> list[Overlap]:
     """Pairs of speakers; each speaker against all others; all without one speaker against all."""
     groups = _groups(found, lambda one: one.speaker_id)
-    enough = {name: group for name, group in groups.items() if _usable(group)}
-    num, why = len(found[0].total), f"{len(enough)} of {len(groups)} speakers have {MIN_FRAMES} frames; 2 are needed"
+    enough = {name: group for name, group in groups.items() if choice.possible(group)}
+    num, why = len(found[0].total), f"{len(enough)} of {len(groups)} speakers have {_ENOUGH}; 2 are needed"
     chosen = {name: choice.of(group) for name, group in enough.items()}
     rows = overlaps("two speakers", way, itertools.combinations(chosen.values(), 2), num, choice, why)
     against: list[Pair] = []
     without: list[Pair] = []
     for name in enough if len(enough) > 1 else ():
         rest = [one for one in found if one.speaker_id != name]
+        if not choice.possible(rest):
+            continue
         others = choice.of(rest)
         if len(groups) > 2 or not against:  # of two speakers, each is all the others
             against.append((chosen[name], others))
@@ -120,9 +142,9 @@ def across_halves(
     pairs: list[Pair] = []
     for division in _divisions(len(names), seeds):
         halves = [[one for i in half for one in groups[names[i]]] for half in division]
-        if all(_usable(half) for half in halves):
+        if all(choice.possible(half) for half in halves):
             pairs.append((choice.of(halves[0]), choice.of(halves[1])))
-    why = f"{len(names)} {by} with {sum(one.frames for one in found)} frames give no two halves of {MIN_FRAMES} frames"
+    why = f"{len(names)} {by} with {sum(one.frames for one in found)} frames give no two halves of {_ENOUGH}"
     return overlaps(f"random halves of the {by}", way, pairs, len(found[0].total), choice, why)
 
 
@@ -130,9 +152,9 @@ def within_clips(
     first: Sequence[Evidence], second: Sequence[Evidence], way: str, num: int, choice: Choice, why_none: str = ""
 ) -> list[Overlap]:
     """First halves of all clips against their second halves."""
-    usable = _usable(first) and _usable(second)
+    usable = choice.possible(first) and choice.possible(second)
     pairs: list[Pair] = [(choice.of(first), choice.of(second))] if usable else []
-    why = why_none or f"the halves have fewer than {MIN_FRAMES} frames"
+    why = why_none or f"the halves do not have {_ENOUGH}"
     return overlaps("first and second half of every clip", way, pairs, num, choice, why)
 
 
@@ -159,11 +181,6 @@ def across_readings(found: Sequence[Evidence], way: str, choice: Choice) -> list
         one, other = (dataclasses.replace(choice, **{field: value}).of(found) for value in values)  # type: ignore[arg-type]
         rows += overlaps(comparison, way, [(one, other)], num, choice, "")
     return rows
-
-
-def _usable(found: Sequence[Evidence]) -> bool:
-    """Whether dimensions of both regions can be chosen from this evidence."""
-    return sum(one.frames for one in found) >= MIN_FRAMES and all(any(one.changed[r] for one in found) for r in (0, 1))
 
 
 def _divisions(count: int, seeds: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:

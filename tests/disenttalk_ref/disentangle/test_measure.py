@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chdtf.errors import UserError
 from chdtf.morphable.model import FaceModel, load_model
 from disenttalk_ref.disentangle.changes import changes_of, impossible
 from disenttalk_ref.disentangle.material import Material
@@ -107,6 +108,18 @@ def test_the_report_holds_every_row(measured: Measured, tmp_path: Any) -> None:
     assert "- null, pairs needs pairs of videos (--pairs)" in text
     lines = [len((tmp_path / name).read_text(encoding="utf-8").splitlines()) - 1 for name in FILES[1:]]
     assert lines == [len(measured.claim), len(measured.stability), 3 * measured.material.num_expression]
+
+
+def test_faces_that_never_move_are_refused(plant: Any, model: FaceModel) -> None:
+    still = plant.make_material(model, clips=2)
+    frozen = [
+        dataclasses.replace(clip, expression=0 * clip.expression, opening=0 * clip.opening) for clip in still.clips
+    ]
+    with pytest.raises(UserError, match="0 dimensions change when the lip region closes, K_lip = 3 are wanted"):
+        find(dataclasses.replace(still, clips=tuple(frozen)), "natural", plant.CHOICE)
+    one = dataclasses.replace(still, clips=(*plant.make_material(model).clips, frozen[0]))
+    found = measure(one, plant.CHOICE, seeds=2, draws=2)  # one frozen clip among others is no obstacle
+    assert found.ways["natural"].chosen == plant.PLANTED
 
 
 def test_a_way_that_is_impossible_is_a_mistake_of_the_caller(material: Material) -> None:
