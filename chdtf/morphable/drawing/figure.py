@@ -11,7 +11,7 @@ from chdtf.files import atomic_path
 
 SUFFIXES = (".png", ".svg", ".jpg")
 _DPI = 100
-_JPEG_QUALITY = 88
+_JPEG_QUALITY = 84
 _FONT = "DejaVu Sans"  # comes with matplotlib
 
 

@@ -15,7 +15,7 @@ _MESH_RGB = (120.0, 190.0, 235.0)  # light blue: no skin has it
 _LINE_RGB, _DOT_RGB = (20, 110, 190), (255, 208, 0)
 _SUBPIXEL_BITS = 4
 _LARGE_PX = 700  # a mesh this tall has edges smooth enough with one sample a pixel
-_COARSE_PX = 12  # height of the face over the root of its number of triangles, from which lines are a pixel wide
+_COARSE_PX = 12.0  # edges as long as this have lines that are a pixel wide
 _NOTE = "no face"
 
 
@@ -128,11 +128,12 @@ def strip(images: Iterable[np.ndarray], count: int, moments: int, columns: int) 
 
 
 def _wires(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """The edges of the triangles that face the viewer, half a pixel wide on faces that are small or finely meshed."""
+    """The edges of the triangles that face the viewer, a third to one pixel wide by how long they are."""
     corners = vertices[triangles][:, :, :2].astype(np.float64)
     ab, ac = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     facing = corners[ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0] < 0]
-    thin = 1 if float(np.ptp(vertices[:, 1])) / np.sqrt(len(triangles)) > _COARSE_PX else 2
+    edge_px = float(np.ptp(vertices[:, 1])) / np.sqrt(len(triangles))
+    thin = int(np.clip(np.ceil(_COARSE_PX / max(edge_px, 1.0)), 1, 3))
     size = (image.shape[1], image.shape[0])
     mask = np.zeros((size[1] * thin, size[0] * thin), np.uint8)
     lines = np.round((facing * thin - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
