@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chdtf.faces import RIGID
 from chdtf.morphable.model import FaceModel
 from chdtf.schema import NUM_VERTICES
 
@@ -99,11 +100,14 @@ class Frames:
 
         first = 0
         for pieces in self._pieces():
-            arrays = [self.landmarks[clip][frames][:, self.mapped] for clip, frames in pieces]
-            points = torch.from_numpy(np.concatenate(arrays) if len(arrays) > 1 else arrays[0]).to(self.device)
+            arrays = [self.landmarks[clip][_span(frames)][:, _span(self.mapped)] for clip, frames in pieces]
+            # a copy, as PyTorch takes no array that may not be written to
+            points = np.concatenate(arrays, dtype=np.float64) if len(arrays) > 1 else np.array(arrays[0], np.float64)
             numbers = np.repeat([clip for clip, _ in pieces], [len(frames) for _, frames in pieces])
             last = first + len(numbers)
-            yield Chunk(first, last, torch.from_numpy(numbers).to(self.device), points.to(torch.float64))
+            yield Chunk(
+                first, last, torch.from_numpy(numbers).to(self.device), torch.from_numpy(points).to(self.device)
+            )
             first = last
 
     def _pieces(self) -> Iterator[list[tuple[int, np.ndarray]]]:
@@ -151,10 +155,14 @@ def frames_of(landmarks: Sequence[np.ndarray], model: FaceModel, device: str, ch
 
 
 def usable(landmarks: np.ndarray) -> np.ndarray:
-    """Frames of landmarks (T, L, 3) that hold a face: all vertices finite, and not all at one spot. (T,) bool."""
-    vertices = landmarks[:, :NUM_VERTICES]
-    finite: np.ndarray = np.isfinite(vertices).all(axis=(1, 2))
-    with np.errstate(invalid="ignore", over="ignore"):
-        spread = np.nanmax(np.ptp(vertices[..., :2], axis=1), axis=-1, initial=0.0)
-    seen: np.ndarray = finite & (spread > _SMALLEST_FACE_PX)
+    """Frames of landmarks (T, L, 3) that hold a face: vertices finite, the rigid ones not at one spot. (T,) bool."""
+    finite: np.ndarray = np.isfinite(landmarks[:, :NUM_VERTICES]).all(axis=(1, 2))
+    seen = np.zeros(len(landmarks), bool)
+    seen[finite] = np.ptp(landmarks[finite][:, RIGID, :2], axis=1).max(axis=-1) > _SMALLEST_FACE_PX
     return seen
+
+
+def _span(numbers: np.ndarray) -> np.ndarray | slice:
+    """Ascending numbers as a slice, which copies nothing, if they are without a gap."""
+    first, last = int(numbers[0]), int(numbers[-1]) + 1
+    return slice(first, last) if last - first == len(numbers) else numbers

@@ -35,6 +35,21 @@ def test_the_clip_of_a_batch_that_cannot_be_fitted_is_named(mp468: FaceModel, pl
         fit_clips([good, np.full((3, NUM_LANDMARKS, 3), np.nan), good], mp468)
 
 
+@pytest.mark.parametrize("name", ["mp468", "bfm_like"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_landmarks_that_must_not_be_written_to_are_fitted_and_stay(
+    name: str, dtype: type, planted: Plant, seen: See, request: pytest.FixtureRequest
+):
+    """As they come out of a Parquet file."""
+    model = request.getfixturevalue(name)
+    landmarks = seen(planted(model, 3, 1), model).astype(dtype)
+    before = landmarks.copy()
+    landmarks.flags.writeable = False
+    fit_clip(landmarks, model)
+    fit_image(landmarks[0], model)
+    np.testing.assert_array_equal(landmarks, before)
+
+
 def test_settings_without_sense_are_refused():
     with pytest.raises(ValueError, match="chunk_frames is 0"):
         FitSettings(chunk_frames=0)
