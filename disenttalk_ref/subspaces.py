@@ -91,7 +91,8 @@ def load_subspaces(model: FaceModel | None = None, path: Path | None = None) -> 
     subspaces = read_subspaces(path)
     made = subspaces.face_model or model.name
     if made != model.name or subspaces.face_model_hash not in (model.hash, None):
-        found = f"{subspaces.face_model} {(subspaces.face_model_hash or 'without its file')[:12]}".strip()
+        digest = (subspaces.face_model_hash or "")[:12] or "(its file was not at hand)"
+        found = f"{subspaces.face_model} {digest}".strip()
         raise UserError(
             f"{path.name}: made for face model {found}, this one is {model.name} {model.hash[:12]}; {_MAKE}"
         )

@@ -27,10 +27,10 @@ class Command:
     """How Delta is made: `edited` closes the region of the fitted face as the clip's most closed frames have it,
     `animated` closes it geometrically, `natural` compares closed with open frames, `pairs` compares with edited
     videos; `auto`: pairs where given, else edited, else natural."""
-    pairs: Path | None = None
+    pairs: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder with ORIGINAL.mp4, ORIGINAL.lip.mp4 (lips closed by an editing model) and ORIGINAL.eye.mp4 (eyes closed);
     .mat files named so, for bfm; or the datasets lip and eye."""
-    model: str | None = None
+    model: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
     """Face model, by name or file; another one than the datasets' own is fitted anew to their landmarks."""
     k_lip: int = 13
     """K_lip."""
@@ -44,7 +44,7 @@ class Command:
     """Standard deviation over frames, about each clip's own mean, or about the mean of all frames."""
     seeds: int = 10
     """Random halves to compare."""
-    report: Path | None = None
+    report: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder for the whole report: report.md, claim.csv, stability.csv, ratios.csv."""
 
     def run(self) -> int:

@@ -5,7 +5,6 @@ Openings of mouth and eyes are measured on the tracked video. A file's frames ma
 """
 
 import csv
-import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +13,10 @@ import numpy as np
 
 from chdtf.errors import UserError
 from chdtf.faces import track_landmarks
-from chdtf.files import sha256_file
 from chdtf.media import UnreadableError, frames, probe
 from chdtf.morphable.exchange.mat import read_mat
 from chdtf.morphable.model import load_model
-from disenttalk_ref.disentangle.material import FaceClip, Material, account, too_short
+from disenttalk_ref.disentangle.material import FaceClip, Material, account, fingerprint_of, too_short
 from disenttalk_ref.disentangle.points import Points, openings
 
 log = logging.getLogger(__name__)
@@ -63,7 +61,7 @@ def from_folder(folder: Path, tracker: Tracker | None = None) -> Material:
             continue
         clips.append(clip)
         notes.append(f"{path.stem}: coefficient frame 0 is video frame {shift}")
-    source = account(folder.resolve().name, _fingerprint(paths), clips, left_out, notes)
+    source = account(folder.resolve().name, fingerprint_of(paths), clips, left_out, notes)
     return Material(MODEL, points.model.hash if points else None, points, tuple(clips), (source,))
 
 
@@ -184,11 +182,3 @@ def speakers_in(folder: Path) -> dict[str, str]:
     if not rows or not {"file", "speaker"} <= set(rows[0]):
         raise UserError(f"{path}: needs the columns file and speaker")
     return {Path(row["file"]).stem: row["speaker"] for row in rows}
-
-
-def _fingerprint(paths: list[Path]) -> str:
-    """Hash of the names and contents of coefficient files."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{path.name} {sha256_file(path)}\n".encode())
-    return digest.hexdigest()

@@ -1,11 +1,14 @@
 """What the measurements need of the footage: expressions and openings, clip by clip, and an account of the data."""
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from chdtf.errors import UserError
+from chdtf.files import sha256_file
 from chdtf.morphable.coefficients import Coefficients
 from chdtf.morphable.model import FaceModel
 from disenttalk_ref.disentangle.points import Points
@@ -132,6 +135,14 @@ def gather(
     return Material(model.name, model.hash, points, clips, (source,))
 
 
+def fingerprint_of(paths: Sequence[Path]) -> str:
+    """Hash of the names and contents of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.name} {sha256_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
 def account(
     name: str,
     fingerprint: str,
@@ -149,4 +160,4 @@ def _names(material: Material) -> str:
 
 
 def _label(material: Material) -> str:
-    return f"{material.face_model} {(material.face_model_hash or 'without its file')[:12]}"
+    return f"{material.face_model} {(material.face_model_hash or '')[:12] or '(its file is not at hand)'}"

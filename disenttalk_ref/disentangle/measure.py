@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from disenttalk_ref.disentangle.changes import Way, changes_of, impossible
 from disenttalk_ref.disentangle.claim import DRAWS, Locality, localities
 from disenttalk_ref.disentangle.evidence import Evidence, evidence, ratios
-from disenttalk_ref.disentangle.material import FaceClip, Material
+from disenttalk_ref.disentangle.material import FaceClip, Material, Source
+from disenttalk_ref.disentangle.pairs import Pairs
 from disenttalk_ref.disentangle.stability import (
     Choice,
     Chosen,
@@ -50,45 +51,45 @@ class Measured:
     claim: list[Locality]
 
 
-def find(
-    material: Material, way: Way, choice: Choice | None = None, whole: Sequence[Evidence] | None = None
-) -> WayFound:
+def find(material: Material, way: Way, choice: Choice | None = None, pairs: Pairs | None = None) -> WayFound:
     """Eq. 1-2 by one way.
 
     Args:
         material: the clips.
-        way: "edited", "animated" or "natural"; with `whole`, any.
+        way: "edited", "animated" or "natural"; "pairs" with `pairs`.
         choice: K of both regions, and the readings of sigma and Delta.
-        whole: what pairs of videos said, from `disenttalk_ref.disentangle.pairs`.
+        pairs: what pairs of videos said; the material then only says the model.
 
     Raises:
         ValueError: if the way is impossible with this material (`changes.impossible` says why).
 
     """
     choice = choice or Choice()
-    found = tuple(whole if whole is not None else evidence_of(material, way))
+    sources = (pairs.source,) if pairs else material.sources
+    found = pairs.found if pairs else tuple(evidence_of(material, way))
     both = ratios(found, choice.sigma, choice.statistic)
     lip, eye = choice.of(found)
     top = [set((-both[r]).argsort(kind="stable")[: choice.counts[r]].tolist()) for r in (0, 1)]
-    names = ", ".join(source.name for source in material.sources)
+    names = ", ".join(source.name for source in sources)
+    clips, frames = sum(source.clips for source in sources), sum(source.frames for source in sources)
     subspaces = Subspaces(
         lip=lip,
         eye=eye,
         global_=rest_of(both.shape[1], lip, eye),
         face_model_hash=material.face_model_hash,
-        source=f"{names}: {len(material.clips)} clips, {material.frames} frames; Delta by the way {way!r}",
+        source=f"{names}: {clips} clips, {frames} frames; Delta by the way {way!r}",
         face_model=material.face_model,
         way=way,
         statistic=choice.statistic,
         sigma=choice.sigma,
         lip_ratios=tuple(round(float(ratio), 6) for ratio in both[0]),
         eye_ratios=tuple(round(float(ratio), 6) for ratio in both[1]),
-        data=tuple(_account(material)),
+        data=tuple(_account(sources)),
     )
     return WayFound(way, found, subspaces, tuple(sorted(top[0] & top[1])))
 
 
-def _account(material: Material) -> list[dict[str, object]]:
+def _account(sources: Sequence[Source]) -> list[dict[str, object]]:
     """What the data were, as JSON has it."""
     return [
         {
@@ -99,7 +100,7 @@ def _account(material: Material) -> list[dict[str, object]]:
             "clip_ids": list(source.clip_ids),
             "left_out": [list(entry) for entry in source.left_out],
         }
-        for source in material.sources
+        for source in sources
     ]
 
 
@@ -122,7 +123,7 @@ def _second_half(clip: FaceClip) -> FaceClip:
 def measure(
     material: Material,
     choice: Choice | None = None,
-    pairs: Sequence[Evidence] | None = None,
+    pairs: Pairs | None = None,
     seeds: int = 10,
     draws: int = DRAWS,
 ) -> Measured:

@@ -23,6 +23,7 @@ from chdtf.schema import NUM_VERTICES
 from disenttalk_ref.disentangle.bfm import MAX_SHIFT, MODEL, speaker_of, speakers_in
 from disenttalk_ref.disentangle.datasets import fit
 from disenttalk_ref.disentangle.evidence import Evidence, evidence
+from disenttalk_ref.disentangle.material import Source, fingerprint_of
 from disenttalk_ref.disentangle.points import REGIONS, Points
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg")
@@ -40,10 +41,18 @@ class Fitted:
     valid: np.ndarray  # (T,) bool
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pairs:
+    """What every pair says, and an account of them."""
+
+    found: tuple[Evidence, ...]
+    source: Source
+
+
 def from_pairs(
     folder: Path, points: Points | None, originals: Sequence[Path] = (), tracker: Tracker | None = None
-) -> list[Evidence]:
-    """What every pair says.
+) -> Pairs:
+    """Measure the pairs in a folder.
 
     Args:
         folder: see the module.
@@ -58,14 +67,18 @@ def from_pairs(
     """
     if read_description(folder / "lip") or read_description(folder / "eye"):
         found = _of_datasets(folder, points, originals)
+        roots = [folder / region for region in REGIONS]
+        fingerprint = " ".join(str((read_description(root) or {}).get("fingerprint", "")) for root in roots).strip()
     else:
         coefficients = points is None or (points.model.name == MODEL and any(folder.glob("*.mat")))
         suffixes = (".mat",) if coefficients else VIDEOS
         found = _of_files(folder, suffixes, points, _reader(points, tracker or _track))
+        fingerprint = fingerprint_of(_files(folder, suffixes))
     for region, name in enumerate(REGIONS):
         if not any(one.changed[region] for one in found):
             raise UserError(f"{folder}: no pair for the region {name!r}; add ORIGINAL.{name}.mp4 beside ORIGINAL.mp4")
-    return found
+    frames, names = sum(one.frames for one in found), tuple(one.clip_id for one in found)
+    return Pairs(tuple(found), Source(folder.resolve().name, fingerprint, len(found), frames, names))
 
 
 Reader = Callable[[Path, "np.ndarray | None"], "tuple[Fitted, np.ndarray | None]"]  # with an identity, or its own
@@ -90,10 +103,9 @@ def _of_files(folder: Path, suffixes: Sequence[str], points: Points | None, read
 
 def _sorted_files(folder: Path, suffixes: Sequence[str]) -> tuple[dict[tuple[str, str], Path], dict[str, Path]]:
     """Edited files by (original, region), and originals; refused when one stands alone."""
-    paths = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in suffixes]
     edits: dict[tuple[str, str], Path] = {}
     originals: dict[str, Path] = {}
-    for path in paths:
+    for path in _files(folder, suffixes):
         stem, _, region = path.stem.rpartition(".")
         if stem and region in REGIONS:
             edits[stem, region] = path
@@ -110,6 +122,10 @@ def _sorted_files(folder: Path, suffixes: Sequence[str]) -> tuple[dict[tuple[str
             wanted = f"{stem}.lip{path.suffix} or {stem}.eye{path.suffix}"
             raise UserError(f"{path.name}: has no edited partner in {folder}; add {wanted}, or take it away")
     return edits, originals
+
+
+def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    return [path for path in sorted(folder.glob("*")) if path.suffix.lower() in suffixes]
 
 
 def difference(original: Fitted, edited: Fitted, name: str, edited_name: str) -> np.ndarray:

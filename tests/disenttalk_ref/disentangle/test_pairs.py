@@ -11,6 +11,7 @@ from chdtf.morphable.exchange.bfm_coefficients import BfmCoefficients
 from chdtf.morphable.exchange.mat import write_mat
 from chdtf.morphable.model import FaceModel
 from disenttalk_ref.disentangle.evidence import ratios
+from disenttalk_ref.disentangle.measure import measure
 from disenttalk_ref.disentangle.pairs import from_pairs
 from disenttalk_ref.disentangle.points import Points
 from disenttalk_ref.subspaces import choose
@@ -41,7 +42,9 @@ def told_by(tracks: dict[str, np.ndarray]) -> Callable[[Path], np.ndarray]:
 def test_pairs_of_videos_find_the_planted_dimensions(plant: Any, model: FaceModel, videos: Any) -> None:
     folder, tracks = videos
     tracks["wu_b.lip.mp4"][5] = np.nan  # a frame without a face is left out
-    found = from_pairs(folder, Points(model), tracker=told_by(tracks))
+    pairs = from_pairs(folder, Points(model), tracker=told_by(tracks))
+    found = pairs.found
+    assert (pairs.source.clip_ids, pairs.source.frames, len(pairs.source.fingerprint)) == (("li_a", "wu_b"), 120, 64)
     assert [(one.clip_id, one.speaker_id) for one in found] == [("li_a", "li"), ("wu_b", "wu")]
     assert [one.changed.tolist() for one in found] == [[FRAMES, FRAMES], [FRAMES - 1, FRAMES]]
     assert choose(*ratios(found), 3, 2) == plant.PLANTED
@@ -52,7 +55,7 @@ def test_pairs_of_videos_find_the_planted_dimensions(plant: Any, model: FaceMode
 def test_one_region_for_an_original_is_enough_but_each_region_needs_one(model: FaceModel, videos: Any) -> None:
     folder, tracks = videos
     (folder / "li_a.eye.mp4").unlink()
-    assert len(from_pairs(folder, Points(model), tracker=told_by(tracks))) == 2
+    assert len(from_pairs(folder, Points(model), tracker=told_by(tracks)).found) == 2
     (folder / "wu_b.eye.mp4").unlink()
     with pytest.raises(UserError, match="no pair for the region 'eye'"):
         from_pairs(folder, Points(model), tracker=told_by(tracks))
@@ -102,7 +105,7 @@ def test_pairs_of_coefficient_files(tmp_path: Path) -> None:
         edited = full.copy()
         edited[:, dims] -= 3
         write_mat(tmp_path / f"li_a{suffix}.mat", BfmCoefficients.from_array(edited, "257"))
-    found = from_pairs(tmp_path, None)
+    found = from_pairs(tmp_path, None).found
     assert choose(*ratios(found), 2, 1) == ((4, 9), (20,))
 
 
@@ -125,7 +128,20 @@ def test_pairs_of_datasets(plant: Any, hand: Any, tmp_path: Path) -> None:
         from pipelines.publication.publish import publish
 
         publish(root, [hand.write_rows(root, 0, rows)], [], hand.SCHEMA, hand.SETTINGS)
-    found = from_pairs(tmp_path / "pairs", Points(model), [tmp_path / "plain"])
+    found = from_pairs(tmp_path / "pairs", Points(model), [tmp_path / "plain"]).found
     assert choose(*ratios(found)) == (bundled.lip, bundled.eye)
     with pytest.raises(UserError, match="has no original in the data"):
         from_pairs(tmp_path / "pairs", Points(model), [])
+
+
+def test_pairs_are_the_data_of_what_they_choose(plant: Any, model: FaceModel, material: Any, videos: Any) -> None:
+    folder, tracks = videos
+    pairs = from_pairs(folder, Points(model), tracker=told_by(tracks))
+    measured = measure(material, plant.CHOICE, pairs, seeds=2, draws=2)
+    found = measured.ways["pairs"].subspaces
+    assert measured.ways["pairs"].chosen == plant.PLANTED
+    assert [data["clip_ids"] for data in found.data] == [["li_a", "wu_b"]]
+    same = [row.overlap for row in measured.stability if row.comparison == "two ways"]
+    assert same == [1.0] * 12  # six pairs of ways, two regions
+    halves = [row for row in measured.stability if row.way == "pairs" and "second half" in row.comparison]
+    assert [row.reason for row in halves] == ["pairs are measured on whole clips"] * 2

@@ -120,7 +120,9 @@ def test_speakers_can_be_named(folder: Any) -> None:
 def test_two_models_are_refused_and_both_named(folder: Any, material: Material) -> None:
     path, seen = folder
     bfm = from_folder(path, told_by(seen))
-    with pytest.raises(UserError, match=rf"planted {material.face_model_hash[:12]}.* in bfm without its"):  # type: ignore[index]
+    with pytest.raises(
+        UserError, match=rf"planted {material.face_model_hash[:12]}.* in bfm \(its file is not at hand\)"
+    ):  # type: ignore[index]
         merge([material, bfm])
     other = dataclasses.replace(material, face_model_hash="0123456789abcdef")
     with pytest.raises(UserError, match=r"planted 0123456789ab: .*cannot be mixed"):
