@@ -123,7 +123,7 @@ class Command:
         landmarks = clip.landmarks()
         stored, _ = face_model_of([clip])
         model = load_model(self.model or stored)
-        coefficients = clip.coefficients() if model.name == stored else _fit(landmarks, model, clip.clip_id)
+        coefficients = clip.coefficients() if self.model in (None, stored) else _fit(landmarks, model, clip.clip_id)
         pictures = frames(io.BytesIO(clip.video_bytes()), clip.fps)
         drawn = overlay(pictures, coefficients, model, style, landmarks if self.landmarks else None)
         with progress(f"drawing {clip.clip_id}") as report:
@@ -163,6 +163,7 @@ def _fit(landmarks: np.ndarray, model: "FaceModel", what: object) -> "Coefficien
     if not len(landmarks) or not np.isfinite(landmarks).all(axis=(1, 2)).any():
         raise UserError(
             f"{what}: no face found in any of {len(landmarks)} frames; one must be seen from the front or half the "
-            "side and fill a fifth of the frame or more (crop the video, or build a dataset, which looks for faces)"
+            "side and be about a sixth as tall as the frame or more: crop the video, or build a dataset, which looks "
+            "for faces"
         )
     return fit_clip(landmarks, model)

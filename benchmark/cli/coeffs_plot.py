@@ -25,9 +25,9 @@ class Command:
     """
 
     source: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")] = None
-    """A dataset's folder (with --clip), or a coefficient file: .mat, .npy, .parquet."""
+    """A dataset's folder (with --clip), or a coefficient file: .mat, .npy, .parquet, or a folder of them."""
     clip: Annotated[str | None, tyro.conf.arg(metavar="ID")] = None
-    """The clip of the dataset."""
+    """The clip of the dataset, or of a source that holds several."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "mp468"
     """The face model to draw: mp468, ict, bfm, or the path of one. A clip's own model is taken for its curves."""
     regions: bool = False
@@ -85,11 +85,12 @@ class Command:
     def _clip(self, source: Path) -> tuple[Path, tuple[int, int]]:
         from chdtf.morphable.drawing.curves import draw_curves
 
-        curves, groups = self._dataset(source) if source.is_dir() else self._file(source)
+        curves, groups = self._dataset(source) if (source / "dataset.json").exists() else self._file(source)
         num_expression = curves.expression.shape[1]
         if chosen := _checked(self.dimensions, num_expression, curves.title):
             groups = {"chosen": chosen}
-        out = self.out or Path(f"{self.clip or source.stem}_curves.png")
+        name = (self.clip or source.stem).replace("/", "_")  # a clip of a folder is called by its path in there
+        out = self.out or Path(f"{name}_curves.png")
         return out, draw_curves(curves, out, groups, max(4, len(self.dimensions)))
 
     def _dataset(self, root: Path) -> tuple["Curves", Groups | None]:
@@ -108,7 +109,7 @@ class Command:
         root = path.parent.parent  # of a dataset, if it is one of its shards
         if path.suffix == ".parquet" and (root / "dataset.json").is_file():
             return self._dataset(root)
-        if path.suffix not in SUFFIXES:
+        if path.suffix not in SUFFIXES and not path.is_dir():
             raise UserError(
                 f"{path}: curves are drawn of a dataset's clip or of a {', '.join(SUFFIXES)} file; "
                 "a mesh is drawn over a video by: disentbench coeffs overlay VIDEO"

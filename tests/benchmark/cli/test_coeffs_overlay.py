@@ -7,6 +7,7 @@ from skimage import data, io
 from benchmark.cli import main
 from chdtf.clip import read_clips
 from chdtf.media import encode_audio, frames, probe, read_frames, read_waveform, write_video
+from chdtf.morphable.model import load_model, save_model
 
 NUM_FRAMES = 14
 GAP = range(6, 8)
@@ -96,3 +97,16 @@ def test_mistakes_are_said_in_one_line(video: Path, dataset: Path, tmp_path: Pat
         assert said in error[-1]
     assert not (tmp_path / "o.mp4").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grey.mp4", "sound.wav", "words.txt"]
+
+
+def test_another_model_is_fitted_to_the_stored_landmarks(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Random landmarks: the stored coefficients are others than those of a fit, so the pictures differ."""
+    save_model(load_model("mp468"), tmp_path / "own.npz")
+    clip, written = read_clips(dataset)[0].clip_id, []
+    for number, more in enumerate(([], ["--model", "mp468"], ["--model", str(tmp_path / "own.npz")])):
+        out = tmp_path / f"{number}.png"
+        assert main(["coeffs", "overlay", str(dataset), "--clip", clip, *more, "--out", str(out)]) == 0
+        written.append(out.read_bytes())
+    assert written[0] == written[1] != written[2]

@@ -59,8 +59,22 @@ def test_a_coefficient_file_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert size(out) in capsys.readouterr().out
 
 
+def test_a_folder_of_coefficient_files_holds_clips_by_their_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "files" / "deep").mkdir(parents=True)
+    for name in ("a.npy", "deep/b.npy"):
+        np.save(tmp_path / "files" / name, np.random.default_rng(0).normal(size=(30, 73)).astype(np.float32))
+    assert main(["coeffs", "plot", "files", "--clip", "deep/b"]) == 0
+    assert (tmp_path / "deep_b_curves.png").is_file()
+    assert main(["coeffs", "plot", "files"]) == 2
+    assert "deep/b" in capsys.readouterr().err
+
+
 def test_mistakes_are_said_in_one_line(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "talk.mp4").touch()
+    (tmp_path / "empty").mkdir()
     clip = read_clips(dataset)[0].clip_id
     for arguments, said in (
         (["--dimensions", "64"], "0 to 63"),
@@ -71,7 +85,7 @@ def test_mistakes_are_said_in_one_line(dataset: Path, tmp_path: Path, capsys: py
         ([str(dataset), "--clip", clip[:-1] + "9"], f"did you mean {clip}"),
         ([str(tmp_path / "none.mat")], "none.mat: no such file"),
         ([str(tmp_path / "talk.mp4")], "coeffs overlay"),
-        ([str(tmp_path)], "holds no dataset"),
+        ([str(tmp_path / "empty")], "empty"),
         (["--out", str(tmp_path / "a.gif")], ".png or .svg or .jpg"),
         (["--out", str(tmp_path / "b" / "a.png")], "no folder"),
     ):
