@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from chdtf.errors import UserError
 from disenttalk_ref.disentangle.changes import Way, changes_of, impossible
 from disenttalk_ref.disentangle.claim import DRAWS, Locality, localities
 from disenttalk_ref.disentangle.evidence import Evidence, evidence, ratios
@@ -47,6 +48,7 @@ class Measured:
     choice: Choice
     ways: dict[str, WayFound]
     missing: dict[str, str]  # ways that could not be computed, with the reason
+    pairs: Source | None  # what the pairs of videos were
     stability: list[Overlap]
     claim: list[Locality]
 
@@ -61,6 +63,7 @@ def find(material: Material, way: Way, choice: Choice | None = None, pairs: Pair
         pairs: what pairs of videos said; the material then only says the model.
 
     Raises:
+        UserError: if too few dimensions change with a region.
         ValueError: if the way is impossible with this material (`changes.impossible` says why).
 
     """
@@ -127,7 +130,12 @@ def measure(
     seeds: int = 10,
     draws: int = DRAWS,
 ) -> Measured:
-    """Dimensions by every way that the material allows, their stability, and the claim."""
+    """Dimensions by every way that the material allows, their stability, and the claim.
+
+    Raises:
+        UserError: if no way gives dimensions of both regions.
+
+    """
     choice = choice or Choice()
     ways: dict[str, WayFound] = {}
     missing: dict[str, str] = {}
@@ -137,11 +145,18 @@ def measure(
         if why:
             missing[way] = why
             continue
-        ways[way] = find(material, way, choice, pairs if way == "pairs" else None)
+        try:
+            ways[way] = find(material, way, choice, pairs if way == "pairs" else None)
+        except UserError as error:
+            missing[way] = str(error)
+            continue
         stability += _stability(material, ways[way], choice, seeds)
+    if not ways:
+        raise UserError("; ".join(f"{way}: {why}" for way, why in missing.items()))
     chosen = {way: found.chosen for way, found in ways.items()}
     stability += across_ways(chosen, missing, material.num_expression, choice)
-    return Measured(material, choice, ways, missing, stability, localities(material, chosen, draws))
+    claim = localities(material, chosen, draws)
+    return Measured(material, choice, ways, missing, pairs.source if pairs else None, stability, claim)
 
 
 def _stability(material: Material, found: WayFound, choice: Choice, seeds: int) -> list[Overlap]:

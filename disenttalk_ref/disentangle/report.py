@@ -132,7 +132,7 @@ def _names(found: Measured) -> str:
 
 def _data(found: Measured) -> str:
     lines = []
-    for source in found.material.sources:
+    for source in (*found.material.sources, *([found.pairs] if found.pairs else [])):
         lines.append(f"- {source.name} ({source.fingerprint[:12]}): {source.clips} clips, {source.frames} frames")
         lines += [f"  - left out: {clip}: {why}" for clip, why in source.left_out]
         lines += [f"  - {note}" for note in source.notes]

@@ -115,8 +115,10 @@ def test_faces_that_never_move_are_refused(plant: Any, model: FaceModel) -> None
     frozen = [
         dataclasses.replace(clip, expression=0 * clip.expression, opening=0 * clip.opening) for clip in still.clips
     ]
-    with pytest.raises(UserError, match="0 dimensions change when the lip region closes, K_lip = 3 are wanted"):
+    with pytest.raises(UserError, match=r"0 dimensions change when the lip region closes, K_lip = 3 are wanted"):
         find(dataclasses.replace(still, clips=tuple(frozen)), "natural", plant.CHOICE)
+    with pytest.raises(UserError, match=r"edited: 0 dimensions change .*; natural: 0 dimensions"):
+        measure(dataclasses.replace(still, clips=tuple(frozen)), plant.CHOICE)
     one = dataclasses.replace(still, clips=(*plant.make_material(model).clips, frozen[0]))
     found = measure(one, plant.CHOICE, seeds=2, draws=2)  # one frozen clip among others is no obstacle
     assert found.ways["natural"].chosen == plant.PLANTED
