@@ -14,7 +14,7 @@ _CHUNK = 16  # frames whose vertices are in memory at once
 _MESH_RGB = (120.0, 190.0, 235.0)  # light blue: no skin has it
 _LINE_RGB, _DOT_RGB = (20, 110, 190), (255, 208, 0)
 _SUBPIXEL_BITS = 4
-_LARGE_PX = 700  # a mesh this tall has edges smooth enough with one sample a pixel
+_LARGE_PX = 450  # a mesh this tall has edges smooth enough with one sample a pixel
 _COARSE_PX = 12.0  # edges as long as this have lines that are a pixel wide
 _NOTE = "no face"
 
@@ -65,9 +65,8 @@ def draw_mesh(image: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, st
     if style.wireframe:
         return _wires(image, vertices, triangles)
     tall = float(np.ptp(vertices[:, 1]))
-    colours = np.broadcast_to(np.array(_MESH_RGB), vertices.shape)
     size = (image.shape[0], image.shape[1])
-    layer = render(vertices, triangles, size, colours, supersample=1 if tall > _LARGE_PX else 2)
+    layer = render(vertices, triangles, size, np.array(_MESH_RGB), supersample=1 if tall > _LARGE_PX else 2)
     return layer.over(image, style.opacity)
 
 

@@ -76,7 +76,7 @@ def render(
         vertices: (V, 3) px.
         triangles: (F, 3), wound as in `FaceModel`.
         size: (height, width) of the frame, px.
-        colours: (V, 3) RGB of 0 to 255; None: `SKIN`.
+        colours: (V, 3) RGB of 0 to 255, or (3,) for all, which is drawn faster; None: `SKIN`.
         supersample: samples per pixel and axis.
 
     Returns:
@@ -88,7 +88,9 @@ def render(
     """
     if vertices.ndim != 2 or vertices.shape[1] != 3 or not np.isfinite(vertices).all():
         raise ValueError(f"a mesh to draw has finite vertices (V, 3), not {vertices.shape} {vertices.dtype}")
-    base = np.broadcast_to(np.asarray(SKIN if colours is None else colours, np.float64), vertices.shape)
+    base = np.asarray(SKIN if colours is None else colours, np.float64)
+    if base.shape not in ((3,), vertices.shape):
+        raise ValueError(f"colours are {vertices.shape} or (3,), not {base.shape}")
     low = np.maximum(np.floor(vertices[:, :2].min(0)).astype(int) - 1, 0)
     high = np.minimum(np.ceil(vertices[:, :2].max(0)).astype(int) + 1, [size[1], size[0]])
     width, height = np.maximum(high - low, 0)
@@ -98,8 +100,12 @@ def render(
     points = (vertices[:, :2] - low) * supersample - 0.5
     faces = _visible(points, vertices[:, 2], triangles)
     seen = _paint(points, faces, (int(height) * supersample, int(width) * supersample))
-    lit = base * shade(vertices, triangles)[:, None]
-    colour, covered = _interpolate(points, faces, lit, seen)
+    brightness = shade(vertices, triangles)[:, None]
+    if base.ndim == 1:  # one channel to interpolate instead of three
+        level, covered = _interpolate(points, faces, 255 * brightness, seen)
+        colour = np.round(np.arange(256)[:, None] / 255 * base).astype(np.uint8)[level[:, :, 0]]
+    else:
+        colour, covered = _interpolate(points, faces, base * brightness, seen)
     small = (int(width), int(height))
     return Layer(
         int(low[0]),
@@ -131,8 +137,8 @@ def _paint(points: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> np.n
 def _interpolate(
     points: np.ndarray, faces: np.ndarray, lit: np.ndarray, seen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (h, w, 3) and coverage (h, w) uint8 of the samples: linear within each triangle."""
-    colour, covered = np.zeros((*seen.shape, 3), np.uint8), np.zeros(seen.shape, np.uint8)
+    """Values of the vertices (V, C) at the samples, (h, w, C), and coverage (h, w), uint8: linear within triangles."""
+    colour, covered = np.zeros((*seen.shape, lit.shape[1]), np.uint8), np.zeros(seen.shape, np.uint8)
     y, x = np.nonzero(seen >= 0)
     which = seen[y, x]
     a, ab, ac = points[faces[:, 0]], *(points[faces[:, k]] - points[faces[:, 0]] for k in (1, 2))
@@ -141,7 +147,7 @@ def _interpolate(
     to_b = np.stack([ac[:, 1], -ac[:, 0], a[:, 1] * ac[:, 0] - a[:, 0] * ac[:, 1]], 1) / area[:, None]
     to_c = np.stack([-ab[:, 1], ab[:, 0], a[:, 0] * ab[:, 1] - a[:, 1] * ab[:, 0]], 1) / area[:, None]
     first, second, third = (lit[faces[:, k]] for k in range(3))
-    plane = to_b[:, :, None] * (second - first)[:, None] + to_c[:, :, None] * (third - first)[:, None]  # (F, 3, 3)
+    plane = to_b[:, :, None] * (second - first)[:, None] + to_c[:, :, None] * (third - first)[:, None]  # (F, 3, C)
     plane[:, 2] += first
     plane = plane.astype(np.float32)
     low, high = (np.min([first, second, third], 0), np.max([first, second, third], 0))

@@ -95,6 +95,17 @@ def test_colours_run_evenly_between_vertices():
     assert np.abs(row - np.linspace(row[0], row[-1], len(row))).max() <= 1.5
 
 
+def test_one_colour_for_all_is_the_same_as_one_for_each(model: FaceModel):
+    vertices = model.mean * 100 + [128, 128, 0]
+    colour = np.array([120.0, 190.0, 235.0])
+    one = render(vertices, model.triangles, (256, 256), colour)
+    each = render(vertices, model.triangles, (256, 256), np.tile(colour, (468, 1)))
+    assert np.abs(one.colour.astype(int) - each.colour).max() <= 1
+    assert (one.coverage == each.coverage).all()
+    with pytest.raises(ValueError, match="colours"):
+        render(vertices, model.triangles, (256, 256), np.zeros((7, 3)))
+
+
 def test_a_layer_mixes_by_its_opacity_and_leaves_the_picture_as_it_was():
     vertices, triangles = square(0, 0, 64, 64, 0)
     layer = render(vertices, triangles, (64, 64), np.zeros((4, 3)))
