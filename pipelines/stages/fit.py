@@ -18,7 +18,10 @@ from chdtf.schema import NUM_LANDMARKS, SMOOTH, coeffs_schema
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Adds the columns of `chdtf.schema.coeffs_schema`; a clip without a tracked face is rejected as `no_face`."""
+    """Adds the columns of `chdtf.schema.coeffs_schema`.
+
+    A clip without a tracked face is rejected as `no_face`, as `not_fitted` when what was tracked cannot be a face.
+    """
 
     name: ClassVar[str] = "fit"
     version: ClassVar[int] = FITTER_VERSION
@@ -57,7 +60,10 @@ class Stage:
         landmarks = np.asarray(row["landmarks"], np.float32).reshape(-1, NUM_LANDMARKS, 3)
         if not usable(landmarks).any():
             raise Reject("no_face", f"0 of {len(landmarks)} frames have landmarks")
-        (coefficients,) = fit_clips([landmarks], model, device=self.device)
+        try:
+            (coefficients,) = fit_clips([landmarks], model, device=self.device)
+        except ValueError as error:
+            raise Reject("not_fitted", str(error)) from error
         made = {
             **to_row(coefficients, model),
             "fitter": fitter_of(model),

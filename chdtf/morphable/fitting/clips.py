@@ -52,7 +52,7 @@ def fit_clips(
         valid; their values are 0.
 
     Raises:
-        ValueError: if a shape is wrong or a clip has no frame that can be fitted.
+        ValueError: if a shape is wrong, a clip has no frame that can be fitted, or the equations have no solution.
 
     """
     settings = settings or FitSettings()
@@ -105,8 +105,11 @@ def _run(frames: Frames, model: FaceModel, settings: FitSettings) -> tuple[np.nd
     from chdtf.morphable.fitting.gauss_newton import GaussNewton
 
     fitter = ClosedForm if model.free_identity else GaussNewton
-    with torch.inference_mode():
-        identity, expression, pose = fitter(frames, model, settings).run()
+    try:
+        with torch.inference_mode():
+            identity, expression, pose = fitter(frames, model, settings).run()
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(f"the landmarks are not those of a face: {error}") from error
     return identity.cpu().numpy(), expression.cpu().numpy(), pose
 
 

@@ -158,7 +158,7 @@ def usable(landmarks: np.ndarray) -> np.ndarray:
     """Frames of landmarks (T, L, 3) that hold a face: vertices finite, the rigid ones not at one spot. (T,) bool."""
     finite: np.ndarray = np.isfinite(landmarks[:, :NUM_VERTICES]).all(axis=(1, 2))
     seen = np.zeros(len(landmarks), bool)
-    seen[finite] = np.ptp(landmarks[finite][:, RIGID, :2], axis=1).max(axis=-1) > _SMALLEST_FACE_PX
+    seen[finite] = np.ptp(landmarks[:, RIGID, :2][finite], axis=1).max(axis=-1) > _SMALLEST_FACE_PX
     return seen
 
 

@@ -25,6 +25,7 @@ from chdtf.morphable.fitting.settings import FitSettings
 from chdtf.morphable.model import FaceModel
 
 _LEAST_NOISE_PX = 1e-4  # about float32's resolution of landmarks; keeps the priors from vanishing altogether
+_LARGEST = 0.5  # change of the pose in one step
 
 
 @dataclasses.dataclass
@@ -112,6 +113,7 @@ class GaussNewton:
         left[..., -1] += precision * state.identity
         step = -torch.linalg.solve(left[..., :-1], left[..., -1:])[..., 0] * moving[:, None]
         own_step = -(solved[..., -1] + (solved[..., :-1] @ step[clips, :, None])[..., 0]) * moving[clips, None]
+        own_step = _bounded(own_step)
         shared = _sum(normal.shape_gradient[:, each:], clips, count) + precision * state.identity
         decrement = -(shared * step).sum(1) - _sum((gradient * own_step).sum(1), clips, count)
         state.identity = state.identity + step
@@ -132,7 +134,7 @@ class GaussNewton:
             now, at = expression[rows], pose.of(rows)
             normal = equations.at(observed.of(rows), chunk.clip[rows], now, at)
             own, gradient = self._own_block(normal, now, noise[rows].square())
-            step = -_solve(own, gradient[..., None])[..., 0]
+            step = _bounded(-_solve(own, gradient[..., None])[..., 0])
             expression[rows] = now + step[:, :each]
             pose.put(rows, moved(at, step[:, each:]))
             distance = (-(gradient * step).sum(1).clamp(max=0) / len(self._weights)).sqrt()
@@ -183,6 +185,12 @@ class GaussNewton:
 def _solve(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Solutions for symmetric positive definite matrices (n, Q, Q) and right sides (n, Q, R)."""
     return torch.cholesky_solve(right, torch.linalg.cholesky(matrix))
+
+
+def _bounded(step: torch.Tensor) -> torch.Tensor:
+    """Steps (n, K + 7), shortened to where the linearisation holds: half a radian, half of a log scale, half a face."""
+    largest = step[:, -POSE:].abs().amax(1, keepdim=True)
+    return step * (_LARGEST / largest.clamp(min=_LARGEST))
 
 
 def _sum(values: torch.Tensor, clips: torch.Tensor, num_clips: int) -> torch.Tensor:

@@ -99,6 +99,15 @@ def test_a_device_that_is_not_there_is_named():
     assert config_fingerprint(Stage(device="cuda")) == config_fingerprint(Stage())
 
 
+def test_what_cannot_be_fitted_is_rejected_with_the_reason(monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("the landmarks are not those of a face")
+
+    monkeypatch.setattr("pipelines.stages.fit.fit_clips", fail)
+    with pytest.raises(Reject, match="not_fitted: the landmarks are not those of a face"):
+        run(tracked())
+
+
 def test_the_fingerprint_names_the_face_model_and_the_smoothing():
     stage = Stage()
     assert isinstance(stage, StageProtocol)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chdtf import media
 from chdtf.faces import eye_aspect_ratio, mouth_opening, track_landmarks
 from chdtf.morphable.coefficients import Coefficients, fit_error_px, landmarks_of
-from chdtf.morphable.fitting import FitSettings, fit_clip, fit_clips
+from chdtf.morphable.fitting import FitSettings, fit_clip, fit_clips, smooth
 from chdtf.morphable.fitting.closed_form import ClosedForm, align_to_mean
 from chdtf.morphable.fitting.frames import frames_of
 from chdtf.morphable.model import FaceModel
@@ -141,3 +141,6 @@ def test_tracked_faces_are_reproduced(shared: Path, mp468: FaceModel, ict: FaceM
         tracked, fitted = landmarks[found.valid], landmarks_of(found, model)[found.valid]
         for opening in (eye_aspect_ratio, mouth_opening):
             assert np.corrcoef(opening(tracked), opening(fitted))[0, 1] > r
+        calm = landmarks_of(smooth(found), model)[found.valid]
+        assert np.corrcoef(eye_aspect_ratio(fitted), eye_aspect_ratio(calm))[0, 1] > 0.95
+        assert np.abs(np.diff(calm, 2, axis=0)).mean() < 0.85 * np.abs(np.diff(fitted, 2, axis=0)).mean()

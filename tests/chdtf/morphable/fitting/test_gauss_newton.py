@@ -167,3 +167,13 @@ def test_weights_of_named_shapes_are_rarely_negative(bfm_like: FaceModel, plante
     held = fit_clip(landmarks, named)
     assert (held.expression < -0.2).mean() < 0.5 * (free.expression < -0.2).mean()
     assert expression_error(held, truth) < expression_error(free, truth)
+
+
+def test_frames_of_nonsense_do_not_break_the_fit(bfm_like: FaceModel, planted: Plant, seen: See):
+    """A tracker gone astray: everything stays finite, and no scale runs away."""
+    landmarks = seen(planted(bfm_like, 20, 7), bfm_like)
+    landmarks[5:14] = np.random.default_rng(2).uniform(0, 256, landmarks[5:14].shape)
+    found = fit_clip(landmarks, bfm_like)
+    assert all(np.isfinite(getattr(found, name)).all() for name in ARRAYS)
+    assert 0 < found.scale.min() <= found.scale.max() < 1000
+    assert np.abs(found.expression).max() < 10
