@@ -7,7 +7,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from chdtf.morphable.coefficients import Coefficients
-from chdtf.morphable.fitting.frames import Frames, frames_of
+from chdtf.morphable.fitting.frames import Frames, check_clip, frames_of
 from chdtf.morphable.fitting.image import split_image
 from chdtf.morphable.fitting.settings import FitSettings
 from chdtf.morphable.model import FaceModel
@@ -83,7 +83,10 @@ def fit_image(landmarks: np.ndarray, model: FaceModel) -> Coefficients:
     """
     if landmarks.ndim != 2:
         raise ValueError(f"landmarks of one image are (478, 3), not {landmarks.shape}")
-    return fit_clip(landmarks[None], model)
+    if not model.free_identity:
+        return fit_clip(landmarks[None], model)
+    check_clip(landmarks[None])
+    return split_image(landmarks[:NUM_VERTICES], model)  # without PyTorch
 
 
 def _split(frames: Frames, clip: int, model: FaceModel) -> Coefficients:

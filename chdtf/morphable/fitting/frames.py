@@ -139,19 +139,22 @@ def frames_of(landmarks: Sequence[np.ndarray], model: FaceModel, device: str, ch
     """
     import torch
 
-    valid = []
-    for number, clip in enumerate(landmarks):
-        which = f"clip {number}: " if len(landmarks) > 1 else ""
-        if clip.ndim != 3 or clip.shape[1] < NUM_VERTICES or clip.shape[2] != 3:
-            raise ValueError(f"{which}landmarks are (T, 478, 3), not {clip.shape}")
-        seen = usable(clip)
-        if not seen.any():
-            raise ValueError(f"{which}none of {len(clip)} frames has landmarks")
-        valid.append(seen)
+    several = len(landmarks) > 1
+    valid = [check_clip(clip, f"clip {number}: " if several else "") for number, clip in enumerate(landmarks)]
     chosen = [np.flatnonzero(seen) for seen in valid]
     mapped = model.landmark_map.landmarks
     where = torch.device(device)
     return Frames(landmarks, valid, chosen, mapped, where, chunk_frames, apart=where.type == "cpu")
+
+
+def check_clip(landmarks: np.ndarray, which: str = "") -> np.ndarray:
+    """Which frames of a clip can be fitted, bool (T,). Raises `ValueError` if the shape is wrong or none can."""
+    if landmarks.ndim != 3 or landmarks.shape[1] < NUM_VERTICES or landmarks.shape[2] != 3:
+        raise ValueError(f"{which}landmarks are (T, 478, 3), not {landmarks.shape}")
+    seen = usable(landmarks)
+    if not seen.any():
+        raise ValueError(f"{which}none of {len(landmarks)} frames has landmarks")
+    return seen
 
 
 def usable(landmarks: np.ndarray) -> np.ndarray:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -119,3 +121,12 @@ def test_an_image_of_wrong_shape_or_with_a_gap_is_refused(mp468: FaceModel):
         fit_image(np.zeros((1, NUM_LANDMARKS, 3)), mp468)
     with pytest.raises(ValueError, match="none of 1 frames"):
         fit_image(np.full((NUM_LANDMARKS, 3), np.nan), mp468)
+
+
+def test_neither_the_command_line_nor_a_single_image_waits_for_pytorch():
+    code = (
+        "import sys, numpy as np; from chdtf.morphable.fitting import fit_image; "
+        "from chdtf.morphable.model import load_model; import pipelines.stages.fit; m = load_model(); "
+        "fit_image(70 * m.mean + 128, m); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
