@@ -48,6 +48,17 @@ class Subspaces:
         """Dimensions region by region: lip, eye, global."""
         return (*self.lip, *self.eye, *self.global_)
 
+    def regions(self, at_least: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        """Dimensions of eye, lip and global, in the order of `disenttalk_ref.model.REGIONS`.
+
+        Raises `UserError` when a region has fewer than a network compresses it to (`ModelConfig.latents`).
+        """
+        found = {"eye": self.eye, "lip": self.lip, "global": self.global_}
+        for (name, dimensions), count in zip(found.items(), at_least, strict=True):
+            if len(dimensions) < count:
+                raise UserError(f"subspaces of {len(dimensions)} {name} dimensions; this network needs {count} or more")
+        return tuple(found.values())
+
     def to_json(self) -> str:
         """As JSON text; `Subspaces.from_json` reads it back."""
         lines = [

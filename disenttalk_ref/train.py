@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812
 from chdtf.dataset import MotionClip, MotionDataset
 from chdtf.errors import UserError
 from chdtf.files import atomic_path
-from chdtf.morphable.coefficients import FaceModel, load_model
+from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.batches import Augmentation, Batch, WindowSampler
 from disenttalk_ref.checkpoint import Checkpoint, Header, new_checkpoint, save_checkpoint
@@ -43,6 +43,7 @@ class TrainConfig:
     data: tuple[Path, ...]  # published datasets; their train split is used
     out: Path = Path("runs/train")  # folder for the checkpoint, the losses and the state to resume from
     preset: str = "tiny"  # size of the network: tiny or paper
+    subspaces: Path | None = None  # lip, eye and global dimensions by `disentbench disentangle`; default: the bundled
     steps: int = 3000  # batches to learn from
     batch: int = 32  # windows a batch
     learning_rate: float = 1e-4  # of Adam, at its highest
@@ -70,14 +71,20 @@ class TrainConfig:
 def train(config: TrainConfig, progress: Progress | None = None) -> Path:
     """Train on the train split of `config.data`; returns the checkpoint's path. Continues a run found in `config.out`.
 
-    Raises `UserError` when a dataset is missing or empty, or `config.out` holds a run of another configuration.
+    Raises `UserError` when a dataset is missing or empty, is fitted with another face model than mp468 or than the
+    other datasets, the subspaces belong to another model, or `config.out` holds a run of another configuration.
     """
     dataset = MotionDataset(config.data, split="train")
+    face = load_model(DEFAULT_MODEL)
+    if dataset.face_model_hash != face.hash:
+        raise UserError(
+            f"the data is fitted with {dataset.face_model} {dataset.face_model_hash[:12]}, the model moves {face.name} "
+            f"{face.hash[:12]}; build the data with --set fit.face_model={face.name}"
+        )
     clips = [dataset[index] for index in range(len(dataset))]
-    face = load_model("mp468")
-    subspaces = load_subspaces(face)
-    regions = (subspaces.eye, subspaces.lip, subspaces.global_)  # in the order of `REGIONS`
-    account = {"datasets": [Path(root).name for root in config.data]}
+    subspaces = load_subspaces(face, config.subspaces)
+    regions = subspaces.regions(at_least=PRESETS[config.preset].latents)
+    account = {"datasets": [Path(root).name for root in config.data], "subspaces": subspaces.source}
     return fit(config, clips, face, regions, account, progress)
 
 
@@ -213,7 +220,7 @@ class _Run:
     def _settings(self) -> str:
         """What must not change between the parts of a run."""
         header = dataclasses.asdict(self.checkpoint.header)
-        for free in ("device", "threads", "log_every", "save_every"):
+        for free in ("device", "threads", "log_every", "save_every", "subspaces"):  # the regions are in the header
             header["account"]["training"].pop(free)
         return json.dumps(header, sort_keys=True)
 

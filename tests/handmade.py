@@ -86,6 +86,8 @@ def finished_row(root: Path, number: int, split: str, num_frames: int = 12, **mo
         "speech_share": 0.75,
         "landmarks": landmarks(number, num_frames).reshape(num_frames, -1),
         **to_row(coefficients(number, num_frames), model),
+        "fitter": "by hand",
+        "fitter_version": 1,
         "fit_error_px": 0.25,
         **more,
     }

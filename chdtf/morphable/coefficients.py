@@ -18,12 +18,8 @@ from scipy.spatial.transform import Rotation
 from chdtf.columns import Row
 from chdtf.errors import UserError
 from chdtf.morphable.model import FaceModel, load_model
-from chdtf.morphable.similarity import Similarity, fit_similarity
+from chdtf.morphable.similarity import Similarity
 from chdtf.schema import NUM_VERTICES
-
-FITTER = "umeyama_least_squares"
-FITTER_VERSION = 1
-_ROUNDS = 3  # planted coefficients are recovered to 1e-4 after two
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,73 +57,6 @@ class Coefficients:
     def replace(self, **arrays: np.ndarray) -> "Coefficients":
         """A copy with some arrays exchanged."""
         return dataclasses.replace(self, **arrays)
-
-
-def fit_clip(landmarks: np.ndarray, model: FaceModel) -> Coefficients:
-    """Fit a tracked clip in closed form, all frames at once.
-
-    Similarity alignment on the rigid vertices and weighted least squares for the expression take turns; the identity
-    is the mean of the aligned faces, so that the mean expression of a clip is zero.
-
-    Args:
-        landmarks: (T, L, 3) px with L >= 468, NaN in frames without a face.
-        model: the face model.
-
-    Returns:
-        Coefficients with T frames; frames with NaN are not valid.
-
-    Raises:
-        ValueError: if the shape is wrong or no frame has landmarks.
-
-    """
-    points, valid = _valid_points(landmarks)
-    identity = model.mean.astype(np.float64)
-    displacement = np.zeros((1, *identity.shape))
-    for _ in range(_ROUNDS):
-        aligned = fit_similarity(identity + displacement, points, model.alignment_weights).undo(points)
-        identity = align_to_mean(aligned.mean(0), model)
-        pose = fit_similarity(identity + displacement, points, model.alignment_weights)
-        expression = _solve(pose.undo(points) - identity, model)
-        displacement = model.displacement(expression)
-    pose = fit_similarity(identity + displacement, points, model.alignment_weights)
-    return _assemble(identity, _solve(pose.undo(points) - identity, model), pose, valid)
-
-
-def fit_image(landmarks: np.ndarray, model: FaceModel) -> Coefficients:
-    """Fit a single image: identity and expression are separated by the model's Gaussian priors (MAP).
-
-    With offset = I alpha + B beta + noise, alpha and beta ~ N(0, 1) and noise ~ N(0, identity_noise^2 / weight), beta
-    is the posterior mean; all that B beta does not explain stays in the identity, so the vertices are reproduced.
-
-    Args:
-        landmarks: (L, 3) px with L >= 468, without NaN.
-        model: the face model.
-
-    Returns:
-        Coefficients with T = 1.
-
-    Raises:
-        ValueError: if the shape is wrong or a landmark is missing.
-
-    """
-    if landmarks.ndim != 2:
-        raise ValueError(f"landmarks of one image are (478, 3), not {landmarks.shape}")
-    points, valid = _valid_points(landmarks[None])
-    pose = fit_similarity(model.mean, points, model.alignment_weights)
-    face = pose.undo(points)[0]
-    root = np.sqrt(np.repeat(model.fit_weights.astype(np.float64), 3)) / float(model.identity_noise)
-    bases = np.concatenate([model.identity_basis, model.expression_basis]).astype(np.float64)
-    design = bases.reshape(len(bases), -1) * root
-    offset = (face - model.mean).reshape(-1) * root
-    posterior = np.linalg.solve(design @ design.T + np.eye(len(bases)), design @ offset)
-    expression = posterior[None, -model.num_expression :]
-    return _assemble(face - model.displacement(expression)[0], expression, pose, valid)
-
-
-def align_to_mean(face: np.ndarray, model: FaceModel) -> np.ndarray:
-    """Move a face (468, 3) onto the model's mean by a similarity of its rigid vertices; identities are kept so."""
-    moved: np.ndarray = fit_similarity(model.mean, face[None], model.alignment_weights).undo(face[None])[0]
-    return moved
 
 
 def vertices_of(coefficients: Coefficients, model: FaceModel) -> np.ndarray:
@@ -177,12 +106,10 @@ def fit_error_px(
 
 
 def to_row(coefficients: Coefficients, model: FaceModel) -> Row:
-    """The columns of `chdtf.schema.COEFFS` but for `fit_error_px`, which needs the landmarks."""
+    """The columns of `chdtf.schema.COEFFS` but for the fitter, its version and `fit_error_px`."""
     return {
         "face_model": model.name,
         "face_model_hash": model.hash,
-        "fitter": FITTER,
-        "fitter_version": FITTER_VERSION,
         "identity": coefficients.identity.reshape(-1),
         "expression": coefficients.expression,
         "rotation": coefficients.rotation,
@@ -206,38 +133,3 @@ def from_row(row: Row, model: FaceModel | None = None) -> Coefficients:
     arrays: dict[str, Any] = {field.name: np.asarray(row[field.name]) for field in dataclasses.fields(Coefficients)}
     arrays["identity"] = arrays["identity"].reshape(model.identity_shape)
     return Coefficients(**arrays)
-
-
-def _valid_points(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices of the frames that have them, float64 (V, 468, 3), and which those are, bool (T,)."""
-    if landmarks.ndim != 3 or landmarks.shape[1] < NUM_VERTICES or landmarks.shape[2] != 3:
-        raise ValueError(f"landmarks are (T, 478, 3), not {landmarks.shape}")
-    points = landmarks[:, :NUM_VERTICES]
-    valid = np.isfinite(points).all(axis=(1, 2))
-    if not valid.any():
-        raise ValueError(f"none of {len(landmarks)} frames has landmarks")
-    return points[valid].astype(np.float64), valid
-
-
-def _solve(offsets: np.ndarray, model: FaceModel) -> np.ndarray:
-    """Expression (T, K) of vertex offsets (T, 468, 3) from the identity."""
-    expression: np.ndarray = offsets.reshape(len(offsets), -1) @ model.projector
-    return expression
-
-
-def _assemble(identity: np.ndarray, expression: np.ndarray, pose: Similarity, valid: np.ndarray) -> Coefficients:
-    """Coefficients of all frames from those of the valid ones."""
-
-    def spread(values: np.ndarray) -> np.ndarray:
-        full = np.zeros((len(valid), *values.shape[1:]), np.float32)
-        full[valid] = values
-        return full
-
-    return Coefficients(
-        identity=identity.astype(np.float32),
-        expression=spread(expression),
-        rotation=spread(Rotation.from_matrix(pose.rotation).as_rotvec()),
-        translation=spread(pose.translation),
-        scale=spread(pose.scale),
-        valid=valid,
-    )

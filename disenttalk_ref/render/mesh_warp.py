@@ -8,7 +8,8 @@ import numpy as np
 from chdtf.errors import UserError
 from chdtf.faces import detect_landmarks
 from chdtf.media import resize
-from chdtf.morphable.coefficients import Coefficients, fit_image, landmarks_of
+from chdtf.morphable.coefficients import Coefficients, landmarks_of
+from chdtf.morphable.fitting import fit_image
 from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
 from chdtf.schema import FRAME_SIZE_PX
 from chdtf.warp import FaceWarp

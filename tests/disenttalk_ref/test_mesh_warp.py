@@ -7,7 +7,8 @@ import skimage.data
 from chdtf import animate
 from chdtf.errors import UserError
 from chdtf.faces import mouth_opening, track_landmarks
-from chdtf.morphable.coefficients import fit_clip, landmarks_of
+from chdtf.morphable.coefficients import landmarks_of
+from chdtf.morphable.fitting import fit_clip
 from chdtf.morphable.model import load_model
 from disenttalk_ref.render.mesh_warp import MeshWarpRenderer, WarpedPortrait
 from disenttalk_ref.render.renderer import Portrait, Renderer, in_source_pose

@@ -4,15 +4,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from chdtf.dataset import MotionClip
 from chdtf.errors import UserError
-from chdtf.morphable.coefficients import load_model
+from chdtf.morphable.model import load_model
 from disenttalk_ref.batches import Augmentation
 from disenttalk_ref.checkpoint import load_checkpoint
+from disenttalk_ref.subspaces import save_subspaces, select
 from disenttalk_ref.train import TrainConfig, fit, train
 
 STILL = Augmentation(mirror=0, speed=0, warp=0, gain_db=0, tilt=0, noise_db=(-90, -90), pause=0)
@@ -83,3 +85,18 @@ def test_refusals_name_the_value(tmp_path: Path):
     with pytest.raises(UserError):
         train(TrainConfig((tmp_path / "absent",), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_training_takes_the_subspaces_of_a_file(sample_dataset: Path, tmp_path: Path):
+    face = load_model("mp468")
+    ratios = np.arange(64.0)
+    own = select(ratios, ratios[::-1].copy(), face.hash, "planted")
+    save_subspaces(own, tmp_path / "own.json")
+    config = _config(tmp_path / "run", data=(sample_dataset,), subspaces=tmp_path / "own.json", steps=1)
+    header = load_checkpoint(train(config)).header
+    assert header.regions == (own.eye, own.lip, own.global_)
+    assert header.account["subspaces"] == "planted"
+    few = select(ratios, ratios[::-1].copy(), face.hash, "planted", k_eye=3)
+    save_subspaces(few, tmp_path / "few.json")
+    with pytest.raises(UserError, match="3 eye dimensions; this network needs 8"):
+        train(dataclasses.replace(config, subspaces=tmp_path / "few.json", out=tmp_path / "other"))

@@ -5,7 +5,8 @@ from scipy.spatial.transform import Rotation
 from chdtf.errors import UserError
 from chdtf.faces import mouth_opening
 from chdtf.morphable.basis import BasisSettings, compute_basis, explained_variance
-from chdtf.morphable.coefficients import fit_clip, fit_error_px, landmarks_of
+from chdtf.morphable.coefficients import fit_error_px, landmarks_of
+from chdtf.morphable.fitting import fit_clip
 from chdtf.morphable.model import FaceModel, load_model
 from chdtf.schema import NUM_LANDMARKS
 

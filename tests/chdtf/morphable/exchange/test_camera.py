@@ -167,8 +167,8 @@ def test_head_turns_and_places_of_real_coefficients_are_those_of_the_tracked_fac
     """Signs and axes of the whole chain, on a clip of data/coeffs whose video is there: 100 frames."""
     from chdtf.faces import track_landmarks
     from chdtf.media import frames
-    from chdtf.morphable.coefficients import fit_clip
     from chdtf.morphable.exchange.files import read_bfm
+    from chdtf.morphable.fitting import fit_clip
 
     folder = shared / "data/coeffs"
     found = read_bfm(folder / "feifeili_clip1.mat")
