@@ -3,12 +3,17 @@
 import contextlib
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from chdtf.files import atomic_path
 from chdtf.schema import FPS
+
+
+T = TypeVar("T")
 
 
 class Unscored(Exception):
@@ -35,6 +40,9 @@ class Footage:
     notes: tuple[str, ...] = ()
     start_frame: int = 0
     landmarks_file: Path | None = None  # where tracked landmarks are kept between runs
+    geometry: str = "same_frame"  # see `benchmark.metric.GEOMETRIES`
+    generation_s: float | None = None  # how long the method took to make the video
+    _kept: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def num_frames(self) -> int:
@@ -45,6 +53,13 @@ class Footage:
     def duration_s(self) -> float:
         """Length of the frames in seconds."""
         return len(self.frames) / FPS
+
+    def once(self, name: str, compute: Callable[[], T]) -> T:
+        """What several metrics need of this video, computed for the first of them and kept under a name."""
+        if name not in self._kept:
+            self._kept[name] = compute()
+        kept: T = self._kept[name]
+        return kept
 
     @functools.cached_property
     def landmarks(self) -> np.ndarray:

@@ -19,6 +19,9 @@ from chdtf.errors import UserError
 __all__ = ["Footage", "MetricBase", "Unscored", "get_metric", "metric_names"]
 
 NUM_RESAMPLES = 2000
+# How a generated frame lies against the reference's: the same picture, the face pasted back into it, a crop of the
+# method's own choosing, or that crop undone by a declared re-alignment (metrics on it have names of their own).
+GEOMETRIES = frozenset({"same_frame", "pasted_back", "method_crop", "recrop"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,11 @@ class MetricBase:
     packages: ClassVar[tuple[str, ...]] = ("av", "opencv-contrib-python")  # distributions that the value depends on
     all_or_none: ClassVar[bool] = False  # True: a set in which any clip is null has no value
     digits: ClassVar[int] = 3  # after the point, in tables
+    variant_of: ClassVar[str] = (
+        ""  # the metric whose paper-compatible reading this is; tables mark it, and rank it never
+    )
+    geometries: ClassVar[frozenset[str]] = GEOMETRIES  # of the generated video, in which the metric means something
+    has_clip_value: ClassVar[bool] = True  # False: only a set has a value (FID); `measure` gives what `reduce` takes
     truth_floor: ClassVar[float | None] = None  # a ground truth below it says that something is broken
 
     def load(self) -> Any:

@@ -116,13 +116,15 @@ def _measure(
             raise problem or Unscored("missing_video")
         if isinstance(model, Unscored):
             raise model
+        if generated.geometry not in metric.geometries:
+            raise Unscored(f"geometry: {metric.label} means nothing on {generated.geometry}")
         if "reference" in metric.needs and reference is None:
             raise Unscored("no_reference")
         if "audio" in metric.needs and generated.waveform is None:
             raise Unscored("no_audio")
         values = np.asarray(metric.measure(generated, reference, model), np.float64)
-        value = metric.clip_value(values)
-        if np.isnan(value):
+        value = metric.clip_value(values) if metric.has_clip_value else None
+        if value is not None and np.isnan(value):
             raise Unscored("not_a_number")
     except Unscored as unscored:
         return {"reason": unscored.reason}

@@ -66,7 +66,7 @@ def _row(
     metric: MetricBase, scores: Sequence[ClipScore], dataset: str, subset: str, run_id: str, kind: str
 ) -> ScoreRow:
     counted = [score for score in scores if not is_withdrawn(score.reason)]
-    arrays = [score.values for score in counted if score.value is not None and score.values is not None]
+    arrays = [score.values for score in counted if score.reason is None and score.values is not None]
     complete = len(arrays) == len(counted)
     is_scored = bool(arrays) and (complete or not metric.all_or_none)
     interval = metric.interval(arrays) if is_scored else None
