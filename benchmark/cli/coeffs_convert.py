@@ -11,12 +11,12 @@ from benchmark.cli._console import say
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """Convert coefficients of the Basel Face Model between the files that the field's methods read, value for value.
+    """Convert coefficients between the files that the field's methods read and tables, value for value.
 
     SOURCE is a .mat of PIRenderer, StyleTalk and DreamTalk (coeff, transform_params) or of SadTalker (coeff_3dmm), a
-    .npy of 64, 70, 73, 257, 260 or 262 columns, a .parquet that this verb wrote, a folder of those, or a dataset that
-    was built with face_model=bfm. TARGET is a file, its format by its suffix, or with --format a folder with a file
-    for each clip.
+    .npy of 64, 70, 73, 257, 260 or 262 columns, a .parquet of this verb or of coeffs fit, a dataset, or a folder of
+    all those. TARGET is a file, its format by its suffix, or with --format a folder with a file for each clip. Fitted
+    coefficients of any face model become .parquet, only those of bfm .mat and .npy.
     """
 
     source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
@@ -33,7 +33,7 @@ class Command:
     clip: Annotated[str | None, tyro.conf.arg(metavar="ID")] = None
     """Only this clip."""
     fps_from: Annotated[float | None, tyro.conf.arg(metavar="HZ")] = None
-    """Frame rate of the source, where the file does not say it (only Parquet does)."""
+    """Frame rate of the source, where the file does not say it (only Parquet and datasets do)."""
     fps_to: Annotated[float | None, tyro.conf.arg(metavar="HZ")] = None
     """Frame rate of the target: DreamTalk and SadTalker take 25, StyleTalk 30. Angles are treated as rotations."""
     gaps: Literal["refuse", "nan", "hold"] = "refuse"
@@ -43,8 +43,9 @@ class Command:
     zero_appearance: bool = False
     """Fill in zeros for identity, texture and gamma where the source lacks them. Fits have no texture and gamma, and
     renderers of motion read only expression, angle, translation and crop."""
-    frame_size: Annotated[int | None, tyro.conf.arg(metavar="PX")] = None
-    """Width and height of the frames in px, to complete transform_params from s, t0, t1 (256 for PIRenderer)."""
+    frame_size: Annotated[str | None, tyro.conf.arg(metavar="PX|WIDTHxHEIGHT")] = None
+    """Size of the frames in px, to complete transform_params from s, t0, t1 (256 for PIRenderer), and of fits to
+    videos whose frames are not 256 px."""
 
     def run(self) -> int:
         """Convert, and print a line for each clip."""
@@ -57,7 +58,7 @@ class Command:
             gaps=self.gaps,
             rounded=self.round,
             zero_appearance=self.zero_appearance,
-            frame_size_px=self.frame_size,
+            frame_size_px=self._frame_size_px(),
         )
         suffix = None if self.format is None else f".{self.format}"
         written, refused = 0, 0
@@ -72,3 +73,14 @@ class Command:
         if written + refused > 1:
             say(f"{written:,} clips converted" + (f", {refused:,} refused" if refused else ""))
         return (1 if written else 2) if refused else 0
+
+    def _frame_size_px(self) -> tuple[int, int] | None:
+        """(width, height). Raises `UserError` for anything but one or two whole numbers above 0."""
+        from chdtf.errors import UserError
+
+        if self.frame_size is None:
+            return None
+        sides = self.frame_size.lower().split("x")
+        if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+            raise UserError(f"--frame-size {self.frame_size}: must be a number of px, or WIDTHxHEIGHT as 1280x720")
+        return int(sides[0]), int(sides[-1])

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +13,19 @@ import tyro
 from benchmark.cli._console import say
 
 if TYPE_CHECKING:
-    from chdtf.morphable.exchange.clips import BfmClip
+    from chdtf.morphable.exchange.clips import AnyClip
     from chdtf.morphable.exchange.describe import Ranges
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """Say what coefficient files hold: kind, layout, frames, seconds, valid frames, ranges of all parts, and which of
-    the field's methods read them as they are. A file that is refused is named with what was expected; exit status 2.
+    """Say what coefficient files hold: kind, frames, seconds, valid frames, ranges of all parts, face model, and which
+    of the field's methods read them as they are. A file that is refused is named with what was expected; exit status 2.
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE [FILE ...]")]
-    """Files (.mat, .npy, .parquet), folders of them, or datasets that were built with face_model=bfm."""
+    """Files of the field (.mat, .npy, .parquet), fitted coefficients of any face model (.parquet of coeffs fit),
+    datasets, or folders of all those."""
     round: bool = False
     """Read float64 that float32 does not hold exactly."""
 
@@ -35,20 +37,24 @@ class Command:
 
         if not self.files:
             raise UserError("no file given; name files, folders or datasets")
-        lines, ranges, summary = [], Ranges(), _Summary()
-        refused = []
+        lines, summary, refused = [], _Summary(), []
+        ranges: dict[str, Ranges] = {}  # by what the numbers mean
         for file in [file for path in self.files for file in sources(path)]:
             try:
                 for clip in file.clips(self.round):
                     lines.append(_line(clip))
-                    ranges.add(clip)
-                    summary.add(clip)
+                    ranges.setdefault(_meaning(clip), Ranges()).add(clip)
+                    summary.add(clip, _frames_beside(file.path))
             except UserError as error:
                 refused.append(str(error))
         if lines:
             _table(("clip", "kind", "frames", "seconds", "valid", "rate"), lines)
+        for meaning, found in ranges.items():
             say()
-            _say_ranges(ranges)
+            if len(ranges) > 1:
+                say(f"{meaning}:")
+            _say_ranges(found)
+        if lines:
             say()
             summary.say()
         for message in refused:
@@ -56,12 +62,35 @@ class Command:
         return 2 if refused else 0
 
 
-def _line(clip: "BfmClip") -> tuple[str, ...]:
+def _meaning(clip: "AnyClip") -> str:
+    """What numbers can be compared with the clip's."""
+    from chdtf.morphable.exchange.clips import FittedClip
+
+    if isinstance(clip, FittedClip):
+        return f"fits of {clip.face_model} {clip.face_model_hash[:12]}"
+    return "files of the field (bfm)"
+
+
+def _line(clip: "AnyClip") -> tuple[str, ...]:
     frames, valid = clip.coefficients.num_frames, clip.coefficients.valid
     fps = clip.fps or 25.0
     share = f"{valid.mean():.0%}" if valid.all() else f"{min(valid.mean(), 0.999):.1%}"
-    rate = f"{fps:g} fps" if clip.fps else "at 25 fps"
+    rate = f"{fps:g} fps" if clip.fps else "if 25 fps"
     return clip.clip_id, clip.kind, f"{frames:,}", f"{frames / fps:.2f}", share, rate
+
+
+def _frames_beside(path: Path) -> int | None:
+    """Frames of the video of the same name beside a file of one clip, None where there is none that can be read."""
+    from chdtf.media import UnreadableError
+    from chdtf.morphable.drawing.video import count_frames
+
+    video = path.with_suffix(".mp4")
+    if path.suffix == ".parquet" or not video.is_file():
+        return None
+    try:
+        return count_frames(video)
+    except UnreadableError:
+        return None
 
 
 def _say_ranges(ranges: "Ranges") -> None:
@@ -77,17 +106,23 @@ class _Summary:
 
     def __init__(self) -> None:
         self._clips = self._frames = self._valid = 0
+        self._seconds = 0.0  # NaN: the rate of some is not known
+        self._videos: collections.Counter[str] = collections.Counter()
         self._readers: collections.Counter[str] = collections.Counter()
         self._layouts: collections.Counter[str] = collections.Counter()
         self._models: collections.Counter[str] = collections.Counter()
 
-    def add(self, clip: "BfmClip") -> None:
+    def add(self, clip: "AnyClip", beside: int | None) -> None:
+        """Count a clip; `beside` are the frames of the video beside it."""
         from chdtf.morphable.exchange.describe import layouts_of, readers
 
         self._clips += 1
         self._frames += clip.coefficients.num_frames
         self._valid += int(clip.coefficients.valid.sum())
-        self._readers.update(readers(clip) or ("no method as it is; convert it",))
+        self._seconds += clip.coefficients.num_frames / clip.fps if clip.fps else float("nan")
+        if beside is not None:
+            self._videos[_compared(beside - clip.coefficients.num_frames)] += 1
+        self._readers.update(readers(clip) or (_no_reader(clip),))
         self._layouts.update(layouts_of(clip))
         fitter = f", fitted by {clip.fitter} {clip.fitter_version}" if clip.fitter else ""
         known = clip.face_model_hash[:12] if clip.face_model_hash else "with no hash in the file"
@@ -99,19 +134,40 @@ class _Summary:
         clips = "1 clip" if self._clips == 1 else f"{self._clips:,} clips"
         say(f"{clips}, {frames:,} frames{f', {gaps:,} of them not valid' if gaps else ', all valid'}")
         seconds = f"{frames / 25:,.2f} at 25 fps (DreamTalk, SadTalker), {frames / 30:,.2f} at 30 fps (StyleTalk)"
-        say(f"{'seconds':<12}{seconds}")
-        for title, counts in (("face model", self._models), ("layouts", self._layouts), ("read by", self._readers)):
-            self._say_counts(title, counts)
+        say(f"{'seconds':<12}{seconds if math.isnan(self._seconds) else f'{self._seconds:,.2f}'}")
+        for title, counts in (
+            ("videos", self._videos),
+            ("face model", self._models),
+            ("layouts", self._layouts),
+            ("read by", self._readers),
+        ):
+            if counts:
+                self._say_counts(title, counts)
 
     def _say_counts(self, title: str, counts: collections.Counter[str]) -> None:
         """The names, those of all clips first and then, with their number, those of some."""
-        everywhere = [name for name, count in counts.items() if count == self._clips]
-        parts = [", ".join(everywhere)] if everywhere else []
-        parts += [
-            f"{name} ({count:,} of {self._clips:,} clips)" for name, count in counts.items() if count < self._clips
-        ]
-        for number, part in enumerate(parts):
-            say(f"{'' if number else title:<12}{part}")
+        by_count: dict[int, list[str]] = {}
+        for name, count in counts.items():
+            by_count.setdefault(count, []).append(name)
+        for number, count in enumerate(sorted(by_count, reverse=True)):
+            some = "" if count == self._clips else f" ({count:,} of {self._clips:,} clips)"
+            say(f"{'' if number else title:<12}{', '.join(by_count[count])}{some}")
+
+
+def _compared(more: int) -> str:
+    """What the video beside a file tells of where its coefficients belong."""
+    if not more:
+        return "as many frames as the file beside them"
+    frames = f"{abs(more)} frame{'s' if abs(more) > 1 else ''} {'more' if more > 0 else 'fewer'}"
+    return f"{frames} than the file beside them, coeffs overlay --coefficients aligns the two"
+
+
+def _no_reader(clip: "AnyClip") -> str:
+    from chdtf.morphable.exchange.clips import FACE_MODEL
+
+    if clip.face_model == FACE_MODEL:
+        return "no method as it is; disentbench coeffs convert writes .mat and .npy"
+    return "no method: the field's files hold the face model bfm; to have them, fit with it (coeffs fit --model bfm)"
 
 
 _FIGURES = ("frames", "seconds", "valid", "columns", "min", "mean", "max")

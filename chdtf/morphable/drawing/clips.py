@@ -5,9 +5,9 @@ from scipy.spatial.transform import Rotation
 
 from chdtf.clip import Clip, face_model_of
 from chdtf.faces import eye_aspect_ratio, mouth_opening
-from chdtf.morphable.drawing.curves import Curves, euler_deg
+from chdtf.morphable.drawing.curves import Curves
 from chdtf.morphable.exchange.clips import BfmClip
-from chdtf.morphable.exchange.rotation import to_matrix
+from chdtf.morphable.exchange.rotation import euler_deg, to_matrix
 from chdtf.morphable.model import FaceModel, load_model
 
 _FLIP = np.array([1.0, -1.0, -1.0])  # y up and z to the viewer, to y down and z away

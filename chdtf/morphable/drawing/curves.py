@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from chdtf.morphable.drawing.figure import new_figure, save_figure
 from chdtf.morphable.drawing.view import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
@@ -42,16 +41,6 @@ class Curves:
                 raise ValueError(f"{self.title}: {name} has {len(given)} frames, valid has {frames}")
         if not frames:
             raise ValueError(f"{self.title}: no frames to draw")
-
-
-def euler_deg(rotation: np.ndarray) -> np.ndarray:
-    """Pitch, yaw and roll in degrees (T, 3) of rotation vectors (T, 3): R = R_y(yaw) R_x(pitch) R_z(roll).
-
-    Signs as in `chdtf.morphable.coefficients`: the head bows, the nose turns to the left of the picture, the head tilts
-    clockwise.
-    """
-    yaw, pitch, roll = Rotation.from_rotvec(rotation.astype(np.float64)).as_euler("YXZ", degrees=True).T
-    return np.stack([pitch, yaw, roll], axis=1)
 
 
 def strongest(curves: Curves, among: Sequence[int], count: int) -> list[int]:

@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from chdtf.files import atomic_path
-from chdtf.media import read_waveform, refusing, replace_audio
+from chdtf.media import UnreadableError, read_waveform, refusing, replace_audio
 from chdtf.schema import FPS
 
 # What an mp4 may hold as it is; other sound is encoded anew as AAC
@@ -38,6 +38,14 @@ def constant_rate(path: Path) -> tuple[float, bool]:
     if float(np.mean(np.abs(steps - usual) > _JITTER * usual)) > 0.01:
         return min(round(1 / usual, 2), _FASTEST_FPS), True
     return min(declared, _FASTEST_FPS), False
+
+
+def count_frames(path: Path) -> int:
+    """Frames of a video, from the container; nothing is decoded. Raises `UnreadableError`."""
+    with refusing(path), av.open(str(path)) as container:
+        if not container.streams.video:
+            raise UnreadableError(path, "no video stream")
+        return sum(1 for packet in container.demux(container.streams.video[0]) if packet.pts is not None)
 
 
 def add_sound(pictures: Path, source: Path, target: Path) -> None:

@@ -78,11 +78,11 @@ class BfmCoefficients:
         lacking = [part for part in APPEARANCE if getattr(self, part.name) is None]
         return self.replace(**{part.name: np.zeros((self.num_frames, part.size), np.float32) for part in lacking})
 
-    def with_frame_size(self, size_px: int) -> "BfmCoefficients":
-        """With `transform_params` for square frames, where only `crop` is known."""
+    def with_frame_size(self, size_px: tuple[int, int]) -> "BfmCoefficients":
+        """With `transform_params` for frames of (width, height), where only `crop` is known."""
         if self.crop is None or self.transform_params is not None:
             return self
-        size = np.full((self.num_frames, 2), size_px, np.float32)
+        size = np.tile(np.array(size_px, np.float32), (self.num_frames, 1))
         return self.replace(transform_params=np.concatenate([size, self.crop], axis=1))
 
     @classmethod

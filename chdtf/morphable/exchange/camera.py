@@ -98,7 +98,7 @@ def project(coefficients: BfmCoefficients, vertices: np.ndarray) -> np.ndarray:
 def bfm_from_fit(
     coefficients: Coefficients,
     model: FaceModel,
-    size_px: int = FRAME_SIZE_PX,
+    size_px: tuple[int, int] = (FRAME_SIZE_PX, FRAME_SIZE_PX),
     transform_params: np.ndarray | None = None,
 ) -> BfmCoefficients:
     """Fitted coefficients of the Basel Face Model in Deep3DFaceRecon's camera. Texture and gamma stay None.
@@ -106,7 +106,7 @@ def bfm_from_fit(
     Args:
         coefficients: of a fit with `face_model=bfm`.
         model: the face model of the fit.
-        size_px: width and height of the frames.
+        size_px: (width, height) of the frames.
         transform_params: (T, 5) float32, the crops to use; by default those that `align_img` would choose: the face
             102 px per unit large and the model's source origin in the middle.
 
@@ -179,10 +179,10 @@ def check_is_bfm(model: FaceModel) -> None:
         )
 
 
-def _aligned(centre: np.ndarray, px_per_unit: np.ndarray, size_px: int) -> np.ndarray:
+def _aligned(centre: np.ndarray, px_per_unit: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     """(T, 5) float32: crops with `centre` (T, 2) px, y down, in the middle and the face `RESCALE_PX` large."""
-    size = np.full(len(centre), float(size_px))
-    params = [size, size, RESCALE_PX / px_per_unit, centre[:, 0], size_px - centre[:, 1]]
+    width, height = (np.full(len(centre), float(side)) for side in size_px)
+    params = [width, height, RESCALE_PX / px_per_unit, centre[:, 0], height - centre[:, 1]]
     stacked: np.ndarray = np.stack(params, axis=1)
     return stacked.astype(np.float32)
 

@@ -2,15 +2,20 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from chdtf.errors import UserError
 from chdtf.morphable.exchange.bfm_coefficients import Gaps
-from chdtf.morphable.exchange.clips import BfmClip
+from chdtf.morphable.exchange.clips import AnyClip, BfmClip, FittedClip
 from chdtf.morphable.exchange.files import SUFFIXES, check_no_layout, sources, write_clip
-from chdtf.morphable.exchange.resample import resample
+from chdtf.morphable.exchange.fitted import to_bfm, write_fitted
+from chdtf.morphable.exchange.resample import resample, resample_fit
 from chdtf.morphable.exchange.table import write_table
+
+Clip = TypeVar("Clip", BfmClip, FittedClip)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +28,17 @@ class Conversion:
     gaps: Gaps = "refuse"
     rounded: bool = False
     zero_appearance: bool = False
-    frame_size_px: int | None = None
+    frame_size_px: tuple[int, int] | None = None  # (width, height)
 
-    def apply(self, clip: BfmClip) -> BfmClip:
-        """The clip resampled and completed. Raises `UserError` when its rate is needed and not known, or another."""
+    def apply(self, clip: AnyClip, suffix: str) -> AnyClip:
+        """The clip resampled and completed, for a file of that suffix; a fit stays one in `.parquet`.
+
+        Raises `UserError` when its rate is needed and not known, or another, and as `to_bfm` does.
+        """
+        if isinstance(clip, FittedClip):
+            if suffix == ".parquet":
+                return self._fit(clip)
+            clip = to_bfm(clip, self.frame_size_px)
         found, fps = clip.coefficients, self._rate(clip)
         if self.fps_to is not None:
             if fps is None:
@@ -38,7 +50,25 @@ class Conversion:
             found = found.with_zero_appearance()
         return dataclasses.replace(clip, coefficients=found, fps=fps)
 
-    def _rate(self, clip: BfmClip) -> float | None:
+    def _fit(self, clip: FittedClip) -> FittedClip:
+        """A fit that stays one, at the wanted rate; how well it fits is known for its own frames only."""
+        given = {"--zero-appearance": self.zero_appearance, "--frame-size": self.frame_size_px is not None}
+        for option, is_given in given.items():
+            if is_given:
+                raise UserError(f"{option} is for .mat and .npy; a .parquet of fitted coefficients keeps their columns")
+        fps = self._rate(clip) or clip.fps
+        if self.fps_to is None or self.fps_to == fps:
+            return clip
+        smooth = None if clip.smooth is None else resample_fit(clip.smooth, fps, self.fps_to)
+        return dataclasses.replace(
+            clip,
+            coefficients=resample_fit(clip.coefficients, fps, self.fps_to),
+            smooth=smooth,
+            fps=self.fps_to,
+            fit_error_px=None,
+        )
+
+    def _rate(self, clip: AnyClip) -> float | None:
         if clip.fps is not None and self.fps_from is not None and clip.fps != self.fps_from:
             raise UserError(
                 f"clip {clip.clip_id} has {clip.fps:g} fps by its file, --fps-from says {self.fps_from:g}; leave it out"
@@ -74,7 +104,7 @@ def convert(
             "format with --format"
         )
     taken = _Taken(source)
-    found = _clips(source, conversion, clip_id)
+    found = _clips(source, conversion, suffix or target.suffix, clip_id)
     if suffix is not None:
         if target.is_dir() and source.is_dir() and target.samefile(source):
             raise UserError(f"{target}: is the source; inputs are not changed, write to another place")
@@ -92,10 +122,10 @@ class _Found:
 
     clip_id: str
     num_frames: int = 0  # before
-    clip: BfmClip | None = None
+    clip: AnyClip | None = None
     error: UserError | None = None
 
-    def result(self) -> BfmClip:
+    def result(self) -> AnyClip:
         """The converted clip. Raises `UserError` when there is none."""
         if self.clip is None:
             raise self.error or UserError(f"clip {self.clip_id} was not read")
@@ -119,7 +149,7 @@ class _Taken:
             raise UserError(f"{target}: is the source; inputs are not changed, write to another place")
 
 
-def _clips(source: Path, conversion: Conversion, wanted: str | None) -> Iterator[_Found]:
+def _clips(source: Path, conversion: Conversion, suffix: str, wanted: str | None) -> Iterator[_Found]:
     """The clips of a source, converted; a file that cannot be read is one of them, with its error."""
     seen: list[str] = []
     for file in sources(source):
@@ -130,7 +160,7 @@ def _clips(source: Path, conversion: Conversion, wanted: str | None) -> Iterator
             for clip in file.clips(conversion.rounded):
                 seen.append(clip.clip_id)
                 if wanted in (None, clip.clip_id):
-                    yield _converted(clip, conversion)
+                    yield _converted(clip, conversion, suffix)
         except UserError as error:
             yield _Found(file.clip_id, error=error)
     if wanted is not None and wanted not in seen:
@@ -138,9 +168,9 @@ def _clips(source: Path, conversion: Conversion, wanted: str | None) -> Iterator
         raise UserError(f"{source}: has no clip {wanted!r}; there is {near}{' ...' if len(seen) > 3 else ''}")
 
 
-def _converted(clip: BfmClip, conversion: Conversion) -> _Found:
+def _converted(clip: AnyClip, conversion: Conversion, suffix: str) -> _Found:
     try:
-        return _Found(clip.clip_id, clip.coefficients.num_frames, conversion.apply(clip))
+        return _Found(clip.clip_id, clip.coefficients.num_frames, conversion.apply(clip, suffix))
     except UserError as error:
         return _Found(clip.clip_id, error=error)
 
@@ -148,13 +178,34 @@ def _converted(clip: BfmClip, conversion: Conversion) -> _Found:
 def _into_table(found: Iterator[_Found], target: Path) -> Iterator[Written]:
     written: list[Written] = []
 
-    def clips() -> Iterator[BfmClip]:
+    def clips() -> Iterator[AnyClip]:
         for one in found:
             written.append(one.written(target))
             yield one.result()
 
-    write_table(target, clips())
+    given = clips()
+    first = next(given, None)
+    if first is None:
+        raise UserError(f"{target}: there is no clip to write")
+    every = itertools.chain([first], given)
+    if isinstance(first, FittedClip):
+        write_fitted(target, _only(FittedClip, every, target))
+    else:
+        write_table(target, _only(BfmClip, every, target))
     yield from written
+
+
+def _only(kind: type[Clip], clips: Iterable[AnyClip], target: Path) -> Iterator[Clip]:
+    """The clips, all of one kind. Raises `UserError` for one that is not."""
+    before = ""
+    for clip in clips:
+        if not isinstance(clip, kind):
+            raise UserError(
+                f"{target}: a table holds fitted coefficients or those of the field's files, not both: {before} is of "
+                f"one kind, {clip.clip_id} ({clip.kind}) of the other; write two tables"
+            )
+        before = before or f"{clip.clip_id} ({clip.kind})"
+        yield clip
 
 
 def _into_file(found: Iterator[_Found], target: Path, conversion: Conversion) -> Iterator[Written]:

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from chdtf.errors import UserError
 from chdtf.morphable.exchange.bfm_coefficients import BfmCoefficients, Gaps
-from chdtf.morphable.exchange.clips import BfmClip
-from chdtf.morphable.exchange.fitted import is_dataset, is_fitted, read_dataset, read_fitted
+from chdtf.morphable.exchange.clips import AnyClip, BfmClip, FittedClip
+from chdtf.morphable.exchange.fitted import is_dataset, is_fitted, read_dataset, read_fitted, to_bfm, write_fitted
 from chdtf.morphable.exchange.mat import read_mat, write_mat
 from chdtf.morphable.exchange.numpy_file import read_numpy, write_numpy
 from chdtf.morphable.exchange.table import is_table, read_table, write_table
@@ -28,8 +28,8 @@ class Source:
     path: Path
     clip_id: str
 
-    def clips(self, rounded: bool = False) -> Iterator[BfmClip]:
-        """Its clips, one at a time. Raises `UserError` as `read_bfm` does."""
+    def clips(self, rounded: bool = False) -> Iterator[AnyClip]:
+        """Its clips, one at a time: fits as such, all else of the Basel Face Model. Raises as `read_bfm` does."""
         suffix = self.path.suffix
         if self.path.is_dir():
             yield from read_dataset(self.path)
@@ -68,23 +68,24 @@ def sources(path: Path) -> list[Source]:
     return [Source(file, file.relative_to(path).with_suffix("").as_posix()) for file in sorted(found)]
 
 
-def read_clips(path: Path, rounded: bool = False) -> Iterator[BfmClip]:
+def read_clips(path: Path, rounded: bool = False) -> Iterator[AnyClip]:
     """All clips of a file or folder, one at a time. Raises `UserError` as `read_bfm` does."""
     for source in sources(path):
         yield from source.clips(rounded)
 
 
 def read_bfm(path: Path, rounded: bool = False) -> BfmCoefficients:
-    """The coefficients in a file that holds one clip.
+    """The coefficients in a file that holds one clip; those of a fit with bfm by the field's camera.
 
-    Raises `UserError` for a file that is not one of coefficients, naming what it holds and what was expected, and for
-    one of several clips. `rounded` as in `BfmCoefficients.from_array`.
+    Raises `UserError` for a file that is not one of coefficients, naming what it holds and what was expected, for one
+    of several clips, and for a fit of another face model. `rounded` as in `BfmCoefficients.from_array`.
     """
     found = list(read_clips(path, rounded))
     if len(found) != 1:
         few = ", ".join(clip.clip_id for clip in found[:3])
         raise UserError(f"{path}: holds {len(found)} clips ({few}, ...), expected one")
-    return found[0].coefficients
+    clip = found[0]
+    return (to_bfm(clip) if isinstance(clip, FittedClip) else clip).coefficients
 
 
 def write_bfm(path: Path, coefficients: BfmCoefficients, layout: str | None = None, gaps: Gaps = "refuse") -> None:
@@ -92,11 +93,18 @@ def write_bfm(path: Path, coefficients: BfmCoefficients, layout: str | None = No
     write_clip(path, BfmClip(path.stem, coefficients), layout, gaps)
 
 
-def write_clip(path: Path, clip: BfmClip, layout: str | None = None, gaps: Gaps = "refuse") -> None:
+def write_clip(path: Path, clip: AnyClip, layout: str | None = None, gaps: Gaps = "refuse") -> None:
     """Write one clip, whole or not at all. Layout: 257 by default in `.mat`, 73 in `.npy`; `.parquet` holds all parts.
 
-    Raises `UserError` for another suffix, a layout that the format lacks, and as `BfmCoefficients.to_array` does.
+    Raises `UserError` for another suffix, a layout that the format lacks, and as `BfmCoefficients.to_array` and, for
+    a fit in `.mat` or `.npy`, `to_bfm` do.
     """
+    if isinstance(clip, FittedClip):
+        if path.suffix == ".parquet":
+            check_no_layout(layout)
+            write_fitted(path, [clip])
+            return
+        clip = to_bfm(clip)
     chosen = layout or _DEFAULT_LAYOUT.get(path.suffix, "")
     if path.suffix == ".mat":
         write_mat(path, clip.coefficients, chosen, gaps)
@@ -115,7 +123,7 @@ def check_no_layout(layout: str | None) -> None:
         raise UserError(f"a .parquet table holds all parts; leave --layout {layout} out, or write .npy or .mat")
 
 
-def _read_parquet(path: Path) -> Iterator[BfmClip]:
+def _read_parquet(path: Path) -> Iterator[AnyClip]:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -127,8 +135,8 @@ def _read_parquet(path: Path) -> Iterator[BfmClip]:
     else:
         raise UserError(
             f"{path}: columns {', '.join(schema.names[:12])} are not those of coefficients; expected a table that "
-            "coeffs convert wrote (clip_id, valid, expression, angle, ...), or a coeffs shard of a dataset "
-            "(clip_id, face_model, expression, rotation, ...)"
+            "coeffs convert wrote (clip_id, valid, expression, angle, ...), or fitted coefficients of a "
+            "dataset or of coeffs fit (clip_id, face_model, expression, rotation, ...)"
         )
 
 

@@ -14,12 +14,14 @@ linearly by 9 and 2 %. A blink of three frames overshoots by 3 %.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from chdtf.errors import UserError
+from chdtf.morphable.coefficients import Coefficients
 from chdtf.morphable.exchange.bfm_coefficients import BfmCoefficients
 from chdtf.morphable.exchange.rotation import to_angle, to_matrix
 
@@ -55,11 +57,43 @@ def resample(coefficients: BfmCoefficients, fps_from: float, fps_to: float) -> B
     plan = _Plan.of(coefficients.valid, num_frames_at(coefficients.num_frames, fps_from, fps_to), step)
     arrays = {name: plan.weighted(array) for name, array in coefficients.parts.items()}
     if coefficients.angle is not None:
-        arrays["angle"] = plan.turned(coefficients.angle)
+        arrays["angle"] = plan.turned(coefficients.angle, to_matrix, to_angle)
     if coefficients.transform_params is not None:
         arrays["transform_params"][:, _FRAME_SIZE] = coefficients.transform_params[plan.nearest, _FRAME_SIZE]
         del arrays["crop"]
     return BfmCoefficients(valid=plan.valid, **arrays)
+
+
+def resample_fit(coefficients: Coefficients, fps_from: float, fps_to: float) -> Coefficients:
+    """A fit of any face model at another frame rate: expression, translation and scale by value, rotations as such.
+
+    Frames, gaps and errors as in `resample`.
+    """
+    step = _ratio(fps_from, fps_to)
+    if step == 1:
+        return coefficients
+    plan = _Plan.of(coefficients.valid, num_frames_at(coefficients.num_frames, fps_from, fps_to), step)
+    moved = plan.weighted(np.column_stack([coefficients.translation, coefficients.scale]))
+    arrays = {
+        "expression": plan.weighted(coefficients.expression),
+        "rotation": plan.turned(coefficients.rotation, _from_vector, _to_vector),
+        "translation": moved[:, :3],
+        "scale": moved[:, 3],
+    }
+    gap = ~plan.valid
+    for array in arrays.values():
+        array[gap] = 0
+    return coefficients.replace(valid=plan.valid, **arrays)
+
+
+def _from_vector(rotation: np.ndarray) -> np.ndarray:
+    matrices: np.ndarray = Rotation.from_rotvec(rotation.astype(np.float64)).as_matrix()
+    return matrices
+
+
+def _to_vector(matrices: np.ndarray, _near: np.ndarray) -> np.ndarray:
+    vectors: np.ndarray = Rotation.from_matrix(matrices).as_rotvec()
+    return vectors
 
 
 def _ratio(first: float, second: float) -> Fraction:
@@ -110,17 +144,22 @@ class _Plan:
         narrow: np.ndarray = found.astype(np.float32)
         return narrow
 
-    def turned(self, angle: np.ndarray) -> np.ndarray:
-        """Angles (T, 3) rad -> float32 (N, 3)."""
+    def turned(
+        self,
+        angle: np.ndarray,
+        to_matrices: Callable[[np.ndarray], np.ndarray],
+        back: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    ) -> np.ndarray:
+        """Rotations as three numbers, (T, 3) rad -> float32 (N, 3); `back` takes matrices and numbers to be near to."""
         count, width = self.indices.shape
-        matrices = to_matrix(angle)
+        matrices = to_matrices(angle)
         base = matrices[self.nearest]
         relative = np.swapaxes(base, 1, 2)[:, None] @ matrices[self.indices]
         vectors = Rotation.from_matrix(relative.reshape(-1, 3, 3)).as_rotvec().reshape(count, width, 3)
         mean = Rotation.from_rotvec(np.einsum("nw,nwx->nx", self.weights, vectors)).as_matrix()
         is_kept = np.abs(angle[self.indices] - angle[self.nearest][:, None]).max(axis=(1, 2)) == 0
         near = angle[self.nearest].astype(np.float64)
-        found = np.where(is_kept[:, None], near, to_angle(base @ mean, near))
+        found = np.where(is_kept[:, None], near, back(base @ mean, near))
         return found.astype(np.float32)
 
 

@@ -1,10 +1,11 @@
-"""Head rotations as Deep3DFaceRecon's three angles, and their matrices.
+"""Head rotations: Deep3DFaceRecon's three angles and their matrices; a fit's rotation vectors in degrees for people.
 
 R = Rz(roll) Ry(yaw) Rx(pitch) on column vectors, x right, y up, z to the viewer: models/bfm.py, `compute_rotation`,
 whose transposed result multiplies row vectors from the right.
 """
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 _LOCKED = 1e-7  # cosine of yaw below which pitch and roll turn about the same axis
 
@@ -51,3 +52,13 @@ def _wound(angle: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Angles moved by whole turns to within half a turn of `near`."""
     wound: np.ndarray = angle + 2 * np.pi * np.round((near - angle) / (2 * np.pi))
     return wound
+
+
+def euler_deg(rotation: np.ndarray) -> np.ndarray:
+    """Pitch, yaw and roll in degrees (T, 3) of rotation vectors (T, 3): R = R_y(yaw) R_x(pitch) R_z(roll).
+
+    Signs as in `chdtf.morphable.coefficients`: the head bows, the nose turns to the left of the picture, the head tilts
+    clockwise.
+    """
+    yaw, pitch, roll = Rotation.from_rotvec(rotation.astype(np.float64)).as_euler("YXZ", degrees=True).T
+    return np.stack([pitch, yaw, roll], axis=1)

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from chdtf.morphable.drawing.clips import curves_of_bfm
-from chdtf.morphable.drawing.curves import Curves, draw_curves, euler_deg, gaps, strongest
+from chdtf.morphable.drawing.curves import Curves, draw_curves, gaps, strongest
 from chdtf.morphable.exchange.bfm_coefficients import BfmCoefficients
 from chdtf.morphable.exchange.clips import BfmClip
+from chdtf.morphable.exchange.rotation import euler_deg
 
 GREY = 0xBD
 

@@ -56,7 +56,7 @@ def test_what_a_layout_lacks_is_refused_by_name():
 
 def test_a_frame_size_completes_transform_params():
     motion = BfmCoefficients.from_array(planted(6, 73))
-    found = motion.with_frame_size(256).to_array("transform_params")
+    found = motion.with_frame_size((256, 256)).to_array("transform_params")
     assert np.array_equal(found[:, 2:], motion.crop)
     assert (found[:, :2] == 256).all()
 

@@ -2,20 +2,25 @@
 
 import dataclasses
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.spatial.transform import Rotation
 
 from benchmark.cli import main
 from chdtf.columns import table_from_rows
 from chdtf.errors import UserError
+from chdtf.media import write_video
 from chdtf.morphable.coefficients import Coefficients, to_row
 from chdtf.morphable.exchange import fitted
 from chdtf.morphable.exchange.bfm_coefficients import BfmCoefficients
 from chdtf.morphable.exchange.camera import bfm_from_fit
-from chdtf.morphable.exchange.clips import BfmClip
+from chdtf.morphable.exchange.clips import BfmClip, FittedClip
 from chdtf.morphable.exchange.convert import Conversion, convert
 from chdtf.morphable.exchange.describe import Ranges, layouts_of, readers
 from chdtf.morphable.exchange.files import read_bfm, read_clips, write_bfm
@@ -140,7 +145,7 @@ def test_a_dataset_and_its_shard_are_converted_through_the_camera(
     shard: Path, tmp_path: Path, bfm: FaceModel, fit: Coefficients
 ):
     for source in (shard, shard.parent.parent):
-        found = list(read_clips(source))
+        found = [fitted.to_bfm(one) for one in read_clips(source) if isinstance(one, FittedClip)]
         assert [one.clip_id for one in found] == ["clip0", "clip1"]
         assert (found[0].fps, found[0].face_model_hash) == (25.0, bfm.hash)
         for name, array in bfm_from_fit(fit, bfm).parts.items():
@@ -151,14 +156,159 @@ def test_a_dataset_and_its_shard_are_converted_through_the_camera(
     assert not read_bfm(tmp_path / "out/clip0.mat").to_array("257")[:, 144:224].any()
 
 
-def test_datasets_of_other_models_are_refused_by_name(shard: Path, dataset: Path, fit: Coefficients, bfm: FaceModel):
-    with pytest.raises(UserError, match=r"face model mp468.*fit it again with face_model=bfm"):
-        list(read_clips(dataset))
+def test_frames_of_another_size_are_said(shard: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    """In frames where the face would lie outside it is refused; a size moves the crop, not the face in it."""
+    one = ["convert", shard, tmp_path / "a.npy", "--clip", "clip0", "--gaps", "hold"]
+    assert run(*one, "--frame-size", "90x40") == 2
+    assert "outside frames of 90 x 40 px; say how large they are: --frame-size" in capsys.readouterr().err
+    for wrong in ("0", "a", "1x2x3", "-5"):
+        assert run(*one, f"--frame-size={wrong}") == 2
+        assert f"--frame-size {wrong}: must be a number of px" in capsys.readouterr().err
+    assert run(*one, "--layout", "262") == 2  # texture and gamma are not in a fit
+    assert run(*one, "--layout", "262", "--zero-appearance", "--frame-size", "400x300") == 0
+    found = read_bfm(tmp_path / "a.npy")
+    assert found.transform_params is not None
+    assert np.array_equal(found.transform_params[0, :2], [400, 300])
+
+
+@pytest.mark.parametrize("smoothed", [False, True])
+def test_fits_of_any_model_are_copied_value_for_value(dataset: Path, tmp_path: Path, smoothed: bool):
+    source = dataset
+    if smoothed:
+        source = tmp_path / "smooth.parquet"
+        clips = [one for one in read_clips(dataset) if isinstance(one, FittedClip)]
+        calm = [one.coefficients.replace(expression=one.coefficients.expression / 2) for one in clips]
+        found = [dataclasses.replace(one, smooth=mild) for one, mild in zip(clips, calm, strict=True)]
+        assert fitted.write_fitted(source, found) == len(clips)
+    assert run("convert", source, tmp_path / "a.parquet") == 0
+    assert run("convert", tmp_path / "a.parquet", tmp_path / "b.parquet") == 0
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    before = pa.concat_tables(
+        [pq.read_table(path) for path in ([source] if smoothed else sorted((dataset / "coeffs").glob("*.parquet")))]
+    )
+    after = pq.read_table(tmp_path / "a.parquet")
+    copied = [name for name in after.column_names if name in before.column_names]
+    assert set(COEFFS.names) <= set(copied)
+    assert ("smooth_expression" in copied) == smoothed
+    for name in copied:
+        assert after[name].combine_chunks().equals(before[name].combine_chunks().cast(after.schema.field(name).type))
+
+
+def test_a_fit_at_another_rate_is_resampled_alike(tmp_path: Path, planted_fit: Callable[..., Coefficients]):
+    """Rotations are those of the same motion at the new rate; gaps stay zero; the error is not known."""
+    fit = planted_fit(50)
+    turns = np.radians(170) + np.arange(50)[:, None] / 25 * np.radians([[0.0, 60.0, 0.0]])
+    fit = fit.replace(
+        rotation=Rotation.from_euler("xyz", turns * [0, 1, 0]).as_rotvec().astype(np.float32),
+        expression=np.full((50, 64), 0.25, np.float32),
+        valid=np.arange(50) != 40,
+    )
+    one = FittedClip("a", fit, 25.0, "own", "f" * 64, "hand", 1, 0.5, smooth=fit)
+    fitted.write_fitted(tmp_path / "a.parquet", [one])
+    assert run("convert", tmp_path / "a.parquet", tmp_path / "b.parquet", "--fps-to", 30) == 0
+    (found,) = read_clips(tmp_path / "b.parquet")
+    assert isinstance(found, FittedClip)
+    assert (found.fps, found.fit_error_px, found.coefficients.num_frames) == (30.0, None, 60)
+    valid = found.coefficients.valid
+    assert 2 <= (~valid).sum() <= 4
+    wanted = Rotation.from_euler("y", (np.radians(170) + np.arange(60) / 30 * np.radians(60.0))[valid][:, None])
+    got = Rotation.from_rotvec(found.coefficients.rotation[valid])
+    away_deg = np.degrees((wanted.inv() * got).magnitude())  # of a head that turns by 2 degrees a frame
+    assert away_deg[8:36].max() < 0.05
+    assert away_deg.max() < 0.5  # at ends and gaps
+    assert (found.coefficients.expression[valid] == 0.25).all()
+    assert found.smooth is not None
+    for name in ("expression", "rotation", "translation", "scale"):
+        assert not getattr(found.coefficients, name)[~valid].any()
+        assert np.array_equal(getattr(found.smooth, name), getattr(found.coefficients, name))
+
+
+def test_what_does_not_belong_together_is_refused(
+    shard: Path, dataset: Path, folder: Path, tmp_path: Path, bfm: FaceModel, capsys: pytest.CaptureFixture
+):
+    def refused(*arguments: object) -> str:
+        assert run("convert", *arguments) == 2
+        assert not (tmp_path / "x.parquet").exists()
+        error: str = capsys.readouterr().err
+        assert error.count("\n") == 1
+        return error
+
+    target = tmp_path / "x.parquet"
+    clip_id = next(read_clips(dataset)).clip_id
+    said = refused(dataset, tmp_path / "x.npy", "--clip", clip_id)
+    assert f"clip {clip_id} is fitted with face model mp468" in said
+    assert "fit it again with bfm" in said
+    assert "--frame-size is for .mat and .npy" in refused(dataset, target, "--frame-size", 256)
+    assert "--zero-appearance is for" in refused(dataset, target, "--zero-appearance")
+    assert run("convert", dataset, folder / "fits.parquet") == 0
+    capsys.readouterr()
+    assert "not both: a (PIRenderer .mat)" in refused(folder, target)
     table = pq.read_table(shard).to_pylist()
     table[1]["face_model_hash"] = "f" * 64
-    pq.write_table(type(pq.read_table(shard)).from_pylist(table, schema=pq.read_schema(shard)), shard)
-    with pytest.raises(UserError, match=rf"bfm {bfm.hash[:12]} \(clip clip0\) and bfm ffffffffffff \(clip clip1\)"):
+    pq.write_table(pa.Table.from_pylist(table, schema=pq.read_schema(shard)), shard)
+    both = rf"bfm {bfm.hash[:12]} \(clip clip0\) and bfm ffffffffffff \(clip clip1\)"
+    with pytest.raises(UserError, match=both):
         list(read_clips(shard))
+    (tmp_path / "two").mkdir()
+    for name, number in (("a", 0), ("b", 1)):
+        rows = pa.Table.from_pylist([table[number]], schema=pq.read_schema(shard))
+        pq.write_table(rows, tmp_path / f"two/{name}.parquet")
+    assert re.search(both, refused(tmp_path / "two", target))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("expression", np.nan, "expression of frame 3, which is valid, is nan; fit it again"),
+        ("scale", np.inf, "scale of frame 3, which is valid, is inf"),
+        ("identity", np.nan, "identity has values that are not finite"),
+        ("rotation", None, "rotation is (11, 3), not (12, 3)"),
+        ("num_frames", 7, "holds coefficients of 12 frames, num_frames 7"),
+        ("valid", None, "not"),
+    ],
+)
+def test_broken_fits_are_refused(
+    tmp_path: Path, planted_fit: Callable[..., Coefficients], column: str, value: float | None, said: str
+):
+    path = tmp_path / "a.parquet"
+    fitted.write_fitted(path, [FittedClip("a", planted_fit(), 25.0, "own", "f" * 64)])
+    (row,) = pq.read_table(path).to_pylist()
+    if column == "num_frames":
+        row[column] = value
+    elif value is None:
+        row[column] = row[column][:-1]
+    elif column == "expression":
+        row[column][3][5] = value
+    else:
+        row[column][3] = value
+    pq.write_table(pa.Table.from_pylist([row], schema=pq.read_schema(path)), path)
+    with pytest.raises(UserError, match=re.escape(said)):
+        list(read_clips(path))
+
+
+def test_info_says_what_fits_hold(dataset: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    """Of a model whose fits no method reads, by folder, by shard and by table."""
+    model = load_model("mp468")
+    assert run("convert", dataset, tmp_path / "all.parquet") == 0
+    for source in (dataset, tmp_path / "all.parquet"):
+        capsys.readouterr()
+        assert run("info", source) == 0
+        said = capsys.readouterr().out
+        assert f"mp468 {model.hash[:12]}, fitted by" in said
+        assert "fit of mp468" in said
+        assert "fit error" in said
+        assert "no method: the field's files hold the face model bfm" in said
+    assert run("info", dataset, folder / "a.mat") == 0
+    said = capsys.readouterr().out
+    assert f"fits of mp468 {model.hash[:12]}:" in said
+    assert "files of the field (bfm):" in said
+
+
+def test_info_tells_of_videos_with_other_frames(folder: Path, capsys: pytest.CaptureFixture):
+    write_video(folder / "a.mp4", [np.zeros((16, 16, 3), np.uint8)] * 32)
+    (folder / "below/b.mp4").write_bytes(b"no video")
+    assert run("info", folder) == 0
+    assert "videos      2 frames more than the file beside them" in capsys.readouterr().out
 
 
 def test_info_says_what_files_hold(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
