@@ -112,6 +112,16 @@ WEIGHTS: Mapping[str, Weights] = MappingProxyType(
                 purpose="identity of a face: MobileFaceNet (Chen et al. 2018), 128-d",
             ),
             Weights(
+                name="inception_fid",
+                filename="pt_inception-2015-12-05-6726825d.pth",
+                url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+                "pt_inception-2015-12-05-6726825d.pth",
+                sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+                size_bytes=95_628_359,
+                licence="Apache-2.0 (LICENSE of its repository, and of TensorFlow's models that it was converted from)",
+                purpose="FID: Inception v3 of 2015-12-05, converted by pytorch-fid",
+            ),
+            Weights(
                 name="ict",
                 filename="ict_face_light_9409.npz",
                 url="https://raw.githubusercontent.com/ICT-VGL/ICT-FaceKit/"

@@ -120,7 +120,7 @@ def test_folder_is_configurable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_the_registry_is_complete():
-    assert set(weights.WEIGHTS) == {"syncnet_v2", "sfd_face", "light_asd", "mobilefacenet", "ict"}
+    assert {"syncnet_v2", "sfd_face", "light_asd", "mobilefacenet", "ict", "inception_fid"} <= set(weights.WEIGHTS)
     for entry in weights.WEIGHTS.values():
         assert entry.url.startswith("https://")
         assert not entry.url.startswith("https://raw.") or re.search("/[0-9a-f]{40}/", entry.url)  # a commit, no branch
