@@ -118,7 +118,7 @@ WEIGHTS: Mapping[str, Weights] = MappingProxyType(
                 "pt_inception-2015-12-05-6726825d.pth",
                 sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
                 size_bytes=95_628_359,
-                licence="Apache-2.0 (LICENSE of its repository, and of TensorFlow's models that it was converted from)",
+                licence="Apache-2.0 (LICENSE of its repository)",
                 purpose="FID: Inception v3 of 2015-12-05, converted by pytorch-fid",
             ),
             Weights(
