@@ -12,6 +12,7 @@ from benchmark.withdrawn import is_withdrawn
 GROUND_TRUTH, METHOD, CONTROL = "ground_truth", "method", "control"
 KINDS = (GROUND_TRUTH, METHOD, CONTROL)
 ALL = "all"
+MEASURED, PAPER = "measured", "paper"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,9 @@ class ScoreRow:
 
     `value` is None when it could not be computed, and may be infinite. `num_infinite` clips were infinite and left out
     of a finite value. `reasons` says why clips were not scored, each with the number of clips. Clips that were
-    withdrawn (`benchmark.withdrawn`) are among the reasons, and not expected.
+    withdrawn (`benchmark.withdrawn`) are among the reasons, and not expected. Where there is no interval,
+    `interval_reason` says why. `tie_group` is 1 + the number of methods that are better beyond chance, None where the
+    row is not ranked; `mark` is "best" or "second" where the intervals allow to say so (`benchmark.ties`).
     """
 
     method: str
@@ -38,6 +41,13 @@ class ScoreRow:
     origin: str  # "measured" or "paper"
     run_id: str
     kind: str = METHOD
+    label: str = ""  # as printed; "" prints the method's name
+    interval_reason: str = ""
+    num_speakers: int = 0  # of the clips that were scored
+    clip_set: str = ""  # hash of clips and references; only rows with the same one compare
+    tie_group: int | None = None
+    mark: str = ""
+    order: int = 0  # place among rows of its kind where that is not alphabetical, as in the paper's tables
 
 
 def summarise(
