@@ -6,6 +6,7 @@ Landmarks are float32 (478, 3) in pixels of the given frame: x right, y down, z 
 
 import contextlib
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -117,15 +118,23 @@ def track_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
     The graph is made anew for every clip, so that the result depends on the clip alone. Frames without a face are NaN.
     """
     found: list[np.ndarray] = []
-    with _native_stderr_off():
-        mesh = _solutions().face_mesh.FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
-    with mesh:
-        for number, frame in enumerate(frames):
-            with _native_stderr_off() if number < 2 else contextlib.nullcontext():
+    given = iter(frames)
+    first = list(itertools.islice(given, 1))  # decoded before the graph starts
+    with contextlib.ExitStack() as stack:
+        quiet = stack.enter_context(contextlib.ExitStack())
+        quiet.enter_context(_native_stderr_off())  # until the first frame is through: threads start and chatter
+        mesh = stack.enter_context(
+            _solutions().face_mesh.FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
+        )
+        seen = 0  # frames with a face; the part of the graph that sees the first one chatters then
+        for frame in itertools.chain(first, given):
+            with _native_stderr_off() if seen < 2 else contextlib.nullcontext():
                 faces = mesh.process(frame).multi_face_landmarks
+            quiet.close()
             if not faces:
                 found.append(np.full((NUM_LANDMARKS, 3), np.nan, np.float32))
                 continue
+            seen += 1
             height, width = frame.shape[:2]
             found.append(_points(faces[0]) * np.array([width, height, width], np.float32))
     return np.stack(found) if found else np.zeros((0, NUM_LANDMARKS, 3), np.float32)

@@ -61,15 +61,17 @@ class Command:
             frame_size_px=self._frame_size_px(),
         )
         suffix = None if self.format is None else f".{self.format}"
-        written, refused = 0, 0
+        written, reasons = 0, []
         for one in convert(self.source, self.target, conversion, suffix, self.clip):
             if one.error is not None:
-                refused += 1
-                say(f"refused {one.clip_id}: {one.error}")
+                why = one.error.removeprefix(f"clip {one.clip_id}").lstrip(": ")
+                say(f"refused {one.clip_id}: {'as the one before' if reasons[-1:] == [why] else why}")
+                reasons.append(why)
                 continue
             written += 1
             frames = f"{one.num_frames:,}" if self.fps_to is None else f"{one.num_frames_from:,} -> {one.num_frames:,}"
             say(f"{one.path}: {one.clip_id}, {frames} frames")
+        refused = len(reasons)
         if written + refused > 1:
             say(f"{written:,} clips converted" + (f", {refused:,} refused" if refused else ""))
         return (1 if written else 2) if refused else 0

@@ -25,7 +25,8 @@ class Command:
     """
 
     source: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")] = None
-    """A dataset's folder (with --clip), or a coefficient file: .mat, .npy, .parquet, or a folder of them."""
+    """A dataset's folder (with --clip), or a coefficient file: .mat, .npy, .parquet (that of coeffs fit
+    too), or a folder of them."""
     clip: Annotated[str | None, tyro.conf.arg(metavar="ID")] = None
     """The clip of the dataset, or of a source that holds several."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "mp468"
@@ -101,9 +102,10 @@ class Command:
         return curves, _groups(model, self.subspaces)
 
     def _file(self, path: Path) -> tuple["Curves", Groups | None]:
-        """Curves of a coefficient file, whose layout is bfm's, and the subspaces of --subspaces."""
+        """Curves of a coefficient file, and its model's subspaces; of bfm's those of --subspaces."""
         from chdtf.errors import UserError
-        from chdtf.morphable.drawing.clips import curves_of_bfm
+        from chdtf.morphable.drawing.clips import curves_of_bfm, curves_of_fit
+        from chdtf.morphable.exchange.clips import FittedClip
         from chdtf.morphable.exchange.files import SUFFIXES, read_clips
 
         root = path.parent.parent  # of a dataset, if it is one of its shards
@@ -117,6 +119,9 @@ class Command:
         if self.fps <= 0:
             raise UserError(f"--fps {self.fps}: must be above 0")
         clip = choose({clip.clip_id: clip for clip in read_clips(path)}, self.clip, path)
+        if isinstance(clip, FittedClip):
+            curves, model = curves_of_fit(clip)
+            return curves, _groups(model, self.subspaces)
         return curves_of_bfm(clip, self.fps), None if self.subspaces is None else _bfm_groups(self.subspaces)
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import itertools
 import json
 import logging
 import time
@@ -195,8 +194,7 @@ def _of_video(path: Path) -> _Clip:
 
         with progress(f"tracking {path.stem}") as report:
             given = counted(frames(path, fps), lambda done: report(done, max(done, expected), "frames"))
-            first = list(itertools.islice(given, 2))  # MediaPipe's start must not wait, or its chatter is seen
-            return track_landmarks(itertools.chain(first, given))
+            return track_landmarks(given)
 
     return _Clip(path.stem, expected, fps, lambda: frames(path, fps), landmarks)
 

@@ -53,6 +53,15 @@ def test_tracking_is_deterministic_and_scales_with_the_frame() -> None:
     assert np.abs(half[-1, :, :2] * 2 - first[-1, :, :2]).mean() < 2
 
 
+def test_tracking_says_nothing_however_late_the_face_comes(capfd: pytest.CaptureFixture[str]) -> None:
+    """MediaPipe's native code writes to stderr when its graph starts, and again with the first face."""
+    portrait = data.astronaut()[::2, ::2].copy()
+    late = [np.zeros_like(portrait)] * 4 + [portrait] * 3
+    found = np.isfinite(faces.track_landmarks(late)).all(axis=(1, 2))
+    assert found.tolist() == [False] * 4 + [True] * 3
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("extra", [False, True])
 def test_points_read_from_the_wire_equal_those_by_attribute(extra: bool) -> None:
     from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmarkList

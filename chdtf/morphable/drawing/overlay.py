@@ -16,7 +16,6 @@ _LINE_RGB, _DOT_RGB = (20, 110, 190), (255, 208, 0)
 _SUBPIXEL_BITS = 4
 _LARGE_PX = 450  # a mesh this tall has edges smooth enough with one sample a pixel
 _COARSE_PX = 12.0  # edges as long as this have lines that are a pixel wide
-_NOTE = "no face"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +87,7 @@ def overlay(
     model: FaceModel,
     style: OverlayStyle | None = None,
     landmarks: np.ndarray | None = None,
+    note: str = "no face",
 ) -> Iterator[np.ndarray]:
     """Every frame with its mesh over it, one at a time.
 
@@ -97,10 +97,11 @@ def overlay(
         model: the face model of the coefficients.
         style: how to draw.
         landmarks: (T, L, 3) px to be drawn as dots.
+        note: what frames that are not valid say.
 
     Yields:
         uint8 (H', W', 3) RGB: the frame as it was and, to its right, with its mesh. H' and W' are even, as H.264 needs;
-        an odd frame has its last row or column twice. Without a face there is no mesh, and a note says so.
+        an odd frame has its last row or column twice. A frame that is not valid has no mesh, and the note.
 
     Raises:
         ValueError: if the numbers of frames differ.
@@ -112,7 +113,7 @@ def overlay(
         drawn = image if vertices is None else draw_mesh(image, vertices, model.triangles, style)
         if dots is not None:
             drawn = draw_landmarks(drawn, dots)
-        drawn = _even(_noted(drawn) if vertices is None else drawn)
+        drawn = _even(_noted(drawn, note) if vertices is None else drawn)
         yield np.hstack([_even(image), drawn]) if style.beside else drawn
 
 
@@ -150,13 +151,13 @@ def _even(image: np.ndarray) -> np.ndarray:
     return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _noted(image: np.ndarray) -> np.ndarray:
-    """The frame with a small note that it holds no face."""
+def _noted(image: np.ndarray, note: str) -> np.ndarray:
+    """The frame with a small note."""
     out = image.copy()
     scale = max(0.4, image.shape[0] / 640)
     place = (round(8 * scale), round(26 * scale))
     for colour, width in (((0, 0, 0), 3.0), ((255, 255, 255), 1.0)):
         cv2.putText(
-            out, _NOTE, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, max(1, round(width * scale)), cv2.LINE_AA
+            out, note, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, max(1, round(width * scale)), cv2.LINE_AA
         )
     return out

@@ -192,7 +192,10 @@ def _posed_parts(coefficients: BfmCoefficients) -> tuple[np.ndarray, np.ndarray,
     angle, translation, transform = coefficients.angle, coefficients.translation, coefficients.transform_params
     if angle is None or translation is None or transform is None:
         lacking = [name for name in ("angle", "translation", "transform_params") if getattr(coefficients, name) is None]
-        raise UserError(f"a pose in the frame needs {' and '.join(lacking)}, which these coefficients lack")
+        raise UserError(
+            f"a pose in the frame needs {' and '.join(lacking)}, which these coefficients lack; a .mat of layout 257 "
+            "with transform_params has all"
+        )
     return angle, translation, transform
 
 

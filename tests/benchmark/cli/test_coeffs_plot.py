@@ -4,6 +4,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.cli import main
@@ -57,6 +59,24 @@ def test_a_coefficient_file_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixtu
     out = tmp_path / "a.png"
     assert main(["coeffs", "plot", str(tmp_path / "a.npy"), "--out", str(out)]) == 0
     assert size(out) in capsys.readouterr().out
+
+
+def test_a_table_of_fits_is_drawn_with_its_models_subspaces(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """As high as the picture of the dataset's clip: the same panels, though without the tracked landmarks."""
+    clip, table = read_clips(dataset)[0].clip_id, tmp_path / "fits.parquet"
+    assert main(["coeffs", "convert", str(dataset), str(table)]) == 0
+    for source, out in ((dataset, "a.png"), (table, "b.png")):
+        assert main(["coeffs", "plot", str(source), "--clip", clip, "--out", str(tmp_path / out)]) == 0
+    assert size(tmp_path / "a.png") == size(tmp_path / "b.png")
+    rows = pq.read_table(table).to_pylist()
+    for row in rows:
+        row["face_model_hash"] = "f" * 64
+    pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(table)), table)
+    capsys.readouterr()
+    assert main(["coeffs", "plot", str(table), "--clip", clip, "--out", str(tmp_path / "c.png")]) == 2
+    assert f"clip {clip} was fitted with face model mp468 ffffffffffff, this one is" in capsys.readouterr().err
 
 
 def test_a_folder_of_coefficient_files_holds_clips_by_their_paths(
