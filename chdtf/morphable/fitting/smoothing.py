@@ -13,7 +13,7 @@ import dataclasses
 
 import numpy as np
 from scipy.linalg import solveh_banded
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import correlate1d
 from scipy.spatial.transform import Rotation
 
 from chdtf.morphable.coefficients import Coefficients
@@ -86,7 +86,8 @@ def _track(coefficients: Coefficients, run: np.ndarray, mean: Rotation) -> np.nd
 def _activity(track: np.ndarray) -> np.ndarray:
     """How much each coefficient bends around each inner frame of a run: RMS of second differences, (n - 2, D)."""
     power = np.diff(track, 2, axis=0) ** 2
-    activity: np.ndarray = np.sqrt(uniform_filter1d(power, _WINDOW, axis=0, mode="nearest"))
+    # not a running sum, whose rounding leaves less than nothing where frames stand still after an event
+    activity: np.ndarray = np.sqrt(correlate1d(power, np.full(_WINDOW, 1 / _WINDOW), axis=0, mode="nearest"))
     return activity
 
 

@@ -57,6 +57,15 @@ def test_events_are_not_moved_in_time():
     assert calm.argmax() == 100
 
 
+@pytest.mark.parametrize("width", [0.5, 1.0, 2.0, 5.0])
+def test_a_lone_event_in_a_frozen_clip_stays_where_it_is(width: float):
+    """Symmetric before and after, and still where nothing moved."""
+    hump = np.exp(-(((np.arange(201) - 100) / width) ** 2))
+    calm = smooth(track(hump)).expression[:, 0]
+    np.testing.assert_allclose(calm, calm[::-1], atol=1e-6)
+    np.testing.assert_allclose(calm, hump, atol=1e-3)
+
+
 @pytest.mark.parametrize("values", [np.full(60, 0.7), np.linspace(-1, 2, 60)])
 def test_what_does_not_tremble_is_left_alone(values: np.ndarray):
     clip = track(values)

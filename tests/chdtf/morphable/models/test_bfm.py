@@ -168,7 +168,7 @@ def test_another_expression_basis_is_told_by_its_size(handmade: Any, tmp_path: P
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\x89HDF\r\n\x1a\n" + bytes(200), "an HDF5 file, as BFM 2017 and 2019 are"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(200), r"an HDF5 file \(MATLAB 7.3\), as BFM 2017 and 2019 are"),
         (pickle.dumps({"meanshape": 1}), "a pickle, which is not read"),
         (b"PK\x03\x04" + bytes(200), "a zip archive"),
         (b"", "not a readable MATLAB file"),

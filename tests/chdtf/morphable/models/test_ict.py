@@ -142,7 +142,7 @@ def test_a_smile_draws_the_corners_of_the_mouth_out_and_up(model: FaceModel):
 def test_the_bundled_map_is_what_the_computation_gives(model: FaceModel, tmp_path: Path):
     again = compute_map(model)
     np.testing.assert_array_equal(again.landmarks, model.landmark_map.landmarks)
-    np.testing.assert_allclose(again.at(model.mean), model.landmark_mean, atol=1e-4)
+    np.testing.assert_allclose(again.at(model.mean), model.landmark_mean, atol=1e-3)  # threads of BLAS differ by 4e-4
     save_map(again, tmp_path / "map.npz")
     assert (tmp_path / "map.npz").stat().st_size < 20_000
 
