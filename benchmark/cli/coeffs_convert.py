@@ -61,7 +61,8 @@ class Command:
             frame_size_px=self._frame_size_px(),
         )
         suffix = None if self.format is None else f".{self.format}"
-        written, reasons = 0, []
+        written = 0
+        reasons: list[str] = []
         for one in convert(self.source, self.target, conversion, suffix, self.clip):
             if one.error is not None:
                 why = one.error.removeprefix(f"clip {one.clip_id}").lstrip(": ")

@@ -135,7 +135,7 @@ class BfmCoefficients:
         missing = [name for name in chosen.slices if getattr(self, name) is None]
         if missing:
             raise UserError(
-                f"layout {layout} ({chosen.text}) needs {' and '.join(missing)}, which these coefficients lack; "
+                f"layout {layout} ({chosen.text}) needs {' and '.join(filter(None, [', '.join(missing[:-1]), missing[-1]]))}, which these coefficients lack; "
                 f"they hold {', '.join(self.parts)}{_hint(missing)}"
             )
         array: np.ndarray = np.concatenate([getattr(self, name) for name in chosen.slices], axis=1)
@@ -211,7 +211,11 @@ def _with_gaps(array: np.ndarray, valid: np.ndarray, gaps: Gaps) -> np.ndarray:
     if gaps == "nan":
         array[~valid] = np.nan
         return array
-    if gaps == "refuse" or not valid.any():
+    if not valid.any():
+        raise UserError(
+            f"none of {len(valid)} frames is valid, so there is nothing to write; --gaps nan writes them as NaN"
+        )
+    if gaps == "refuse":
         raise UserError(
             f"{int((~valid).sum())} of {len(valid)} frames are not valid, frame {int(np.argmin(valid))} first, and "
             "no layout has a mask; --gaps nan writes them as NaN, --gaps hold repeats the valid frame before"

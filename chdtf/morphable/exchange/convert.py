@@ -1,5 +1,6 @@
 """Coefficients from one file format, layout or frame rate to another, one clip at a time."""
 
+import contextlib
 import dataclasses
 import difflib
 import itertools
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from chdtf.errors import UserError
+from chdtf.errors import UserError, is_disk_full
 from chdtf.morphable.exchange.bfm_coefficients import Gaps
 from chdtf.morphable.exchange.clips import AnyClip, BfmClip, FittedClip
 from chdtf.morphable.exchange.files import SUFFIXES, check_no_layout, sources, write_clip
@@ -188,10 +189,11 @@ def _into_table(found: Iterator[_Found], target: Path) -> Iterator[Written]:
     if first is None:
         raise UserError(f"{target}: there is no clip to write")
     every = itertools.chain([first], given)
-    if isinstance(first, FittedClip):
-        write_fitted(target, _only(FittedClip, every, target))
-    else:
-        write_table(target, _only(BfmClip, every, target))
+    with _writing(target):
+        if isinstance(first, FittedClip):
+            write_fitted(target, _only(FittedClip, every, target))
+        else:
+            write_table(target, _only(BfmClip, every, target))
     yield from written
 
 
@@ -217,7 +219,8 @@ def _into_file(found: Iterator[_Found], target: Path, conversion: Conversion) ->
         )
     if not clips:
         raise UserError(f"{target}: there is no clip to write")
-    write_clip(target, clips[0].result(), conversion.layout, conversion.gaps)
+    with _writing(target):
+        write_clip(target, clips[0].result(), conversion.layout, conversion.gaps)
     yield clips[0].written(target)
 
 
@@ -233,11 +236,23 @@ def _into_folder(
             taken.check(path)
             if path in seen:
                 raise UserError(f"{path}: two clips are called {one.clip_id!r}; rename one")
-            write_clip(path, clip, conversion.layout, conversion.gaps)
+            with _writing(path):
+                write_clip(path, clip, conversion.layout, conversion.gaps)
             seen.add(path)
             yield one.written(path)
         except UserError as error:
             yield Written(path, one.clip_id, error=str(error))
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise `UserError` for a place where nothing can be written; a full disk stays what it is."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def _check_name(clip_id: str) -> None:

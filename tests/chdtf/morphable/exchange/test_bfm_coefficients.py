@@ -45,7 +45,7 @@ def test_parts_are_the_columns_of_the_table():
 
 def test_what_a_layout_lacks_is_refused_by_name():
     motion = BfmCoefficients.from_array(planted(6, 70))
-    with pytest.raises(UserError, match="needs identity and texture and gamma"):
+    with pytest.raises(UserError, match="needs identity, texture and gamma"):
         motion.to_array("257")
     with pytest.raises(UserError, match="needs crop"):
         motion.to_array("73")
@@ -116,7 +116,7 @@ def test_gaps_are_refused_marked_or_held_as_told():
     held = found.to_array("70", gaps="hold")
     assert np.array_equal(held, array[[1, 1, 2, 2, 2, 5]])
     nothing = found.replace(valid=np.zeros(6, bool))
-    with pytest.raises(UserError, match="6 of 6 frames"):
+    with pytest.raises(UserError, match="none of 6 frames is valid"):
         nothing.to_array("70", gaps="hold")
 
 

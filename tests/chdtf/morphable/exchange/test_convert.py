@@ -97,6 +97,8 @@ def test_one_clip_at_another_rate_with_the_rate_remembered(folder: Path, tmp_pat
         (["in/a.mat", "x.npy", "--fps-to", "30"], "give --fps-from"),
         (["in/a.mat", "x.parquet", "--layout", "73"], "leave --layout 73 out"),
         (["in/z.mat", "x.npy"], "no such file"),
+        (["in/a.mat", "in/notes.txt/x.npy"], "cannot be written"),
+        (["in", "in/notes.txt/x.parquet"], "cannot be written"),
         (["in/notes.txt", "x.npy"], "suffix '.txt'"),
     ],
 )
