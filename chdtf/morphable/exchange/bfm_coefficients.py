@@ -134,8 +134,9 @@ class BfmCoefficients:
         chosen = LAYOUTS[layout]
         missing = [name for name in chosen.slices if getattr(self, name) is None]
         if missing:
+            lacking = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
             raise UserError(
-                f"layout {layout} ({chosen.text}) needs {' and '.join(filter(None, [', '.join(missing[:-1]), missing[-1]]))}, which these coefficients lack; "
+                f"layout {layout} ({chosen.text}) needs {lacking}, which these coefficients lack; "
                 f"they hold {', '.join(self.parts)}{_hint(missing)}"
             )
         array: np.ndarray = np.concatenate([getattr(self, name) for name in chosen.slices], axis=1)
