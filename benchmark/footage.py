@@ -12,7 +12,6 @@ import numpy as np
 from chdtf.files import atomic_path
 from chdtf.schema import FPS
 
-
 T = TypeVar("T")
 
 
@@ -29,7 +28,8 @@ class Footage:
     """A normalised video: T frames at 25 fps, 256x256, and the sound that belongs to them.
 
     `frames` is uint8 (T, 256, 256, 3) RGB, `waveform` float32 (S,) in [-1, 1] at 16 kHz with sample 0 at frame 0, or
-    None. Frame i shows what the reference shows at frame `start_frame + i`.
+    None. Frame i shows what the reference shows at frame `start_frame + i`. With geometry `recrop` the frames, and
+    those of the reference beside them, are cut to what both show (`benchmark.geometry.realign`): 64 px a side or more.
     """
 
     frames: np.ndarray
@@ -42,6 +42,7 @@ class Footage:
     landmarks_file: Path | None = None  # where tracked landmarks are kept between runs
     geometry: str = "same_frame"  # see `benchmark.metric.GEOMETRIES`
     generation_s: float | None = None  # how long the method took to make the video
+    no_sound: str = ""  # why `waveform` is None
     _kept: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @property

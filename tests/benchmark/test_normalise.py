@@ -66,7 +66,7 @@ def test_black_frames_at_the_end_are_dropped_and_noted(tmp_path: Path):
     media.write_video(path, [black, grey, grey, black, grey, black, black])
     footage = AS_IS.footage(path)
     assert footage.num_frames == 5
-    assert footage.notes == ("dropped 2 black frames at the end", "no audio track")
+    assert footage.notes == ("dropped 2 black frames at the end", "no sound: clip.mp4 holds none")
     media.write_video(path, [black] * 3)
     with pytest.raises(Unscored, match=r"all_black: clip\.mp4, 3 frames"):
         AS_IS.footage(path)
