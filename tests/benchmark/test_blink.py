@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
+from benchmark.blinking import count_blinks
 from benchmark.footage import Footage, Unscored
-from benchmark.metrics.blink import Metric, count_blinks
+from benchmark.metrics import blink_fixed, blink_gt_distance
+from benchmark.metrics.blink import Metric
 from chdtf.schema import FPS
 
 BLINK = Metric()
@@ -71,8 +73,8 @@ def test_narrow_eyes_do_not_blink_all_the_time(
 
 def test_time_without_a_face_does_not_count(eyes: Callable[[np.ndarray], np.ndarray], footage: Callable[..., Footage]):
     ear = curve((OPEN, 40), (CLOSED, 3), (OPEN, 7), (np.nan, 25))
-    blinks, seconds = BLINK.measure(footage(landmarks=eyes(ear)), None, None)[:2]
-    assert (blinks, seconds) == (1, 2)
+    values = BLINK.measure(footage(landmarks=eyes(ear)), None, None)
+    assert BLINK.details(values) == {"blinks": 1, "seconds": 2, "missing_frames": 25}
 
 
 def test_a_clip_without_faces_is_not_scored(eyes: Callable[[np.ndarray], np.ndarray], footage: Callable[..., Footage]):
@@ -99,9 +101,63 @@ def test_the_distance_to_the_reference_stands_beside_the_rate(
     blinking = footage(landmarks=eyes(curve((OPEN, 20), (CLOSED, 3), (OPEN, 27))))
     staring = footage(landmarks=eyes(curve((OPEN, 50))))
     details = BLINK.details(BLINK.measure(staring, blinking, None))
-    assert details == {"blinks": 0, "seconds": 2, "reference_rate": 0.5, "rate_difference": 0.5}
+    expected = {"blinks": 0, "seconds": 2, "missing_frames": 0, "reference_rate": 0.5, "rate_difference": 0.5}
+    assert details == expected
     assert "rate_difference" not in BLINK.details(BLINK.measure(staring, None, None))
 
 
 def test_count_blinks_of_nothing():
     assert count_blinks(np.zeros(0), 0.2, 2, 15) == 0
+
+
+@pytest.mark.parametrize(
+    ("ear", "blinks"),
+    [
+        (curve((OPEN, 9), (0.14, 2), (OPEN, 9)), 0),  # two frames are too few
+        (curve((OPEN, 9), (0.14, 3), (OPEN, 9)), 1),
+        (curve((OPEN, 9), (0.16, 3), (OPEN, 9)), 0),  # a blink by the relative rule
+        (curve((0.12, 9), (0.14, 40), (0.16, 1)), 1),  # no upper limit
+        (curve((OPEN, 9), (0.14, 9)), 0),
+    ],
+)
+def test_the_papers_reading_is_a_fixed_threshold(
+    ear: np.ndarray, blinks: int, eyes: Callable[[np.ndarray], np.ndarray], footage: Callable[..., Footage]
+):
+    fixed = blink_fixed.Metric()
+    assert fixed.variant_of == BLINK.name
+    assert fixed.measure(footage(landmarks=eyes(ear)), None, None)[0] == blinks
+
+
+def test_the_distance_to_ground_truth_is_taken_clip_by_clip(
+    eyes: Callable[[np.ndarray], np.ndarray], footage: Callable[..., Footage]
+):
+    """One clip with a blink too many and one with a blink too few: pooled rates would agree, and 0.5/s is missed."""
+    distance = blink_gt_distance.Metric()
+    once, never = curve((OPEN, 20), (CLOSED, 3), (OPEN, 27)), curve((OPEN, 50))
+    twice = curve((OPEN, 10), (CLOSED, 3), (OPEN, 10), (CLOSED, 3), (OPEN, 24))
+    truth = footage(landmarks=eyes(once))
+    arrays = [distance.measure(footage(landmarks=eyes(ear)), truth, None) for ear in (twice, never, once)]
+    assert [distance.clip_value(values) for values in arrays] == [0.5, 0.5, 0]
+    assert distance.reduce(arrays[:2]) == 0.5
+    assert distance.details(arrays[1]) == {"rate": 0, "reference_rate": 0.5, "missing_frames": 0}
+    with pytest.raises(Unscored, match="no_reference"):
+        distance.measure(truth, None, None)
+    with pytest.raises(Unscored, match="no_face"):
+        distance.measure(truth, footage(landmarks=eyes(np.full(50, np.nan))), None)
+
+
+@given(st.floats(-1.0, 1.0), st.floats(0.5, 2.0), st.floats(-50, 50))
+@settings(max_examples=10, deadline=None)
+def test_head_roll_size_and_place_change_no_blink(
+    eyes: Callable[[np.ndarray], np.ndarray],
+    footage: Callable[..., Footage],
+    angle: float,
+    scale: float,
+    shift_px: float,
+):
+    landmarks = eyes(np.tile(curve((OPEN, 12), (CLOSED, 3)), 3))
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    moved = landmarks.copy()
+    moved[..., :2] = landmarks[..., :2] @ turn.T + shift_px
+    found = BLINK.measure(footage(landmarks=moved), footage(landmarks=landmarks), None)
+    assert found[0] == found[2] == 2
