@@ -26,6 +26,7 @@ class Metric(MetricBase):
     )
     needs: ClassVar[frozenset[str]] = frozenset({"reference"})
     digits: ClassVar[int] = 2
+    geometries: ClassVar[frozenset[str]] = frozenset({"same_frame", "pasted_back", "recrop"})
 
     def measure(self, generated: Footage, reference: Footage | None, model: Any) -> np.ndarray:
         """PSNR of every common frame, float64 (T,) dB, +inf where the frames are identical."""

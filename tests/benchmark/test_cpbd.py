@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark import sharpness as module
 from benchmark.footage import Footage
-from benchmark.metrics import cpbd as module
-from benchmark.metrics.cpbd import Metric, cpbd, edge_widths, sobel_edges
+from benchmark.metrics.cpbd import Metric
+from benchmark.sharpness import cpbd, sobel_edges
+
+
+def edge_widths(image: np.ndarray) -> np.ndarray:
+    """Widths where the edges are, 0 elsewhere."""
+    rows, columns, widths = module.edge_widths(image.astype(np.int16), sobel_edges(image))
+    out = np.zeros(image.shape, int)
+    out[rows, columns] = widths
+    return out
 
 
 def walk(row: np.ndarray, start: int, direction: int, sign: int) -> int:
