@@ -18,7 +18,6 @@ from chdtf.errors import UserError
 
 __all__ = ["Footage", "MetricBase", "Unscored", "get_metric", "metric_names"]
 
-NUM_RESAMPLES = 2000
 # How a generated frame lies against the reference's: the same picture, the face pasted back into it, a crop of the
 # method's own choosing, or that crop undone by a declared re-alignment (metrics on it have names of their own).
 GEOMETRIES = frozenset({"same_frame", "pasted_back", "method_crop", "recrop"})
@@ -44,6 +43,7 @@ class MetricBase:
     )
     geometries: ClassVar[frozenset[str]] = GEOMETRIES  # of the generated video, in which the metric means something
     has_clip_value: ClassVar[bool] = True  # False: only a set has a value (FID); `measure` gives what `reduce` takes
+    num_resamples: ClassVar[int] = 200  # of sets whose value is no ratio of sums (`terms`); 0: too costly to resample
     truth_floor: ClassVar[float | None] = None  # a ground truth below it says that something is broken
 
     def load(self) -> Any:
@@ -71,15 +71,23 @@ class MetricBase:
         """Value of a set: the mean of its clips' values. Infinite clips are left out of it, unless all are infinite."""
         return self.clip_value(np.array([self.clip_value(values) for values in arrays]))
 
-    def interval(self, arrays: Sequence[np.ndarray], seed: int = 0) -> tuple[float, float] | None:
-        """95 % interval of the set's value: percentile bootstrap over clips, seeded; None below two finite clips."""
-        values = np.array([self.clip_value(array) for array in arrays])
-        values = values[np.isfinite(values)]
-        if len(values) < 2:
+    def terms(self, arrays: Sequence[np.ndarray]) -> np.ndarray | None:
+        """Numerator and denominator of each clip, float64 (clips, 2): the set's value is the ratio of their sums.
+
+        The bootstrap resamples these sums. A clip with denominator 0 is left out, as infinite ones are. None where
+        `reduce` is no such ratio: it is then called for every resample.
+        """
+        if type(self).reduce is not MetricBase.reduce:
             return None
-        draws = np.random.default_rng(seed).integers(0, len(values), (NUM_RESAMPLES, len(values)))
-        low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
-        return float(low), float(high)
+        return mean_terms(np.array([self.clip_value(array) for array in arrays], np.float64))
+
+    def interval(self, arrays: Sequence[np.ndarray]) -> tuple[float, float] | None:
+        """Exact 95 % interval of the set's value where theory gives one; None: bootstrapped (`benchmark.bootstrap`)."""
+        return None
+
+    def note(self, arrays: Sequence[np.ndarray]) -> str:
+        """What a table must say beside the set's value; empty when there is nothing to say."""
+        return ""
 
     def details(self, values: np.ndarray) -> dict[str, float]:
         """Further numbers of one clip that are stored beside its value."""
@@ -96,6 +104,13 @@ class MetricBase:
         return f"{self.label} [{self.unit}] {self.arrow}" if self.unit else f"{self.label} {self.arrow}"
 
 
+def mean_terms(values: np.ndarray) -> np.ndarray:
+    """`MetricBase.terms` of a mean over the finite ones of clips' values (clips,)."""
+    finite = np.isfinite(values)
+    terms: np.ndarray = np.stack([np.where(finite, values, 0.0), finite.astype(np.float64)], axis=1)
+    return terms
+
+
 def metric_names() -> list[str]:
     """Names of all metrics: the modules of benchmark/metrics, sorted."""
     from benchmark import metrics
@@ -104,11 +119,21 @@ def metric_names() -> list[str]:
 
 
 def get_metric(name: str) -> MetricBase:
-    """The metric of that name with its default options. Raises `UserError` with the nearest names."""
+    """The metric of that name with its default options; `psnr@recrop`: on re-aligned frames (`benchmark.geometry`).
+
+    Raises `UserError` with the nearest names.
+    """
     names = metric_names()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, cutoff=0.5)
+    plain, is_realigned = name.removesuffix("@recrop"), name.endswith("@recrop")
+    if plain not in names:
+        near = difflib.get_close_matches(plain, names, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(f"unknown metric {name!r}; {hint}all: {', '.join(names)}")
-    metric: MetricBase = importlib.import_module(f"benchmark.metrics.{name}").Metric()
-    return metric
+    metric: MetricBase = importlib.import_module(f"benchmark.metrics.{plain}").Metric()
+    if not is_realigned:
+        return metric
+    from benchmark.geometry import realigned, takes_realignment
+
+    if not takes_realignment(metric):
+        raise UserError(f"unknown metric {name!r}; re-aligning frames changes nothing for {plain}")
+    return realigned(metric)

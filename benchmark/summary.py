@@ -2,9 +2,11 @@
 
 import collections
 import dataclasses
+import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from benchmark.bootstrap import Interval, Sample
 from benchmark.clip_score import ClipScore
 from benchmark.metric import MetricBase
 from benchmark.withdrawn import is_withdrawn
@@ -47,6 +49,7 @@ class ScoreRow:
     clip_set: str = ""  # hash of clips and references; only rows with the same one compare
     tie_group: int | None = None
     mark: str = ""
+    note: str = ""  # what the metric wants to have said beside the value
     order: int = 0  # place among rows of its kind where that is not alphabetical, as in the paper's tables
 
 
@@ -56,46 +59,65 @@ def summarise(
     dataset: str,
     run_id: str,
     kind: str = METHOD,
+    references: Mapping[str, str] | None = None,
 ) -> list[ScoreRow]:
-    """Rows of one method: over all clips, then per language where there are several."""
-    scores = list(scores)
-    languages = sorted({score.language for score in scores})
+    """Rows of one method: over all clips, then per language where there are several.
+
+    `references` holds hashes of reference videos by clip; with them rows measured against others can be told apart.
+    The order of `scores` changes nothing.
+    """
+    scores = sorted(scores, key=lambda score: score.clip_id)
+    languages = sorted({score.language or "" for score in scores})
     subsets = {ALL: scores}
     if len(languages) > 1:
-        subsets |= {language: [s for s in scores if s.language == language] for language in languages}
+        subsets |= {language: [s for s in scores if (s.language or "") == language] for language in languages}
     rows = []
     for subset, part in subsets.items():
+        clip_set = _clip_set(part, references or {})
+        by_metric: dict[str, list[ClipScore]] = {}
+        for score in part:
+            by_metric.setdefault(score.metric, []).append(score)
         for metric in metrics:
-            found = [score for score in part if score.metric == metric.name]
-            if found:
-                rows.append(_row(metric, found, dataset, subset, run_id, kind))
+            if found := by_metric.get(metric.name):
+                row = _row(metric, found, dataset, subset, run_id, kind)
+                rows.append(dataclasses.replace(row, clip_set=clip_set))
     return rows
+
+
+def _clip_set(scores: Sequence[ClipScore], references: Mapping[str, str]) -> str:
+    """Hash of the clips that count and of their references: eight hexadecimal digits."""
+    clips = sorted({score.clip_id for score in scores if not is_withdrawn(score.reason)})
+    text = "\n".join(f"{clip_id}\t{references.get(clip_id, '')}" for clip_id in clips)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _row(
     metric: MetricBase, scores: Sequence[ClipScore], dataset: str, subset: str, run_id: str, kind: str
 ) -> ScoreRow:
     counted = [score for score in scores if not is_withdrawn(score.reason)]
-    arrays = [score.values for score in counted if score.reason is None and score.values is not None]
-    complete = len(arrays) == len(counted)
-    is_scored = bool(arrays) and (complete or not metric.all_or_none)
-    interval = metric.interval(arrays) if is_scored else None
+    sample = Sample.of(metric, counted)
+    complete = len(sample.arrays) == len(counted)
+    is_scored = bool(sample.arrays) and (complete or not metric.all_or_none)
+    interval = sample.interval() if is_scored else Interval()
     return ScoreRow(
         method=scores[0].method,
         dataset=dataset,
         subset=subset,
-        split="+".join(sorted({score.split for score in scores})),
+        split="+".join(sorted({score.split or "" for score in scores})),
         metric=metric.name,
-        value=metric.reduce(arrays) if is_scored else None,
-        ci_low=interval[0] if interval else None,
-        ci_high=interval[1] if interval else None,
-        num_scored=len(arrays),
+        value=sample.value if is_scored else None,
+        ci_low=interval.low,
+        ci_high=interval.high,
+        num_scored=len(sample.arrays),
         num_expected=len(counted),
-        num_infinite=sum(score.value is not None and math.isinf(score.value) for score in scores),
+        num_infinite=sum(score.value is not None and math.isinf(score.value) for score in counted),
         reasons=_reasons(scores),
-        origin="measured",
+        origin=MEASURED,
         run_id=run_id,
         kind=kind,
+        interval_reason=interval.reason,
+        num_speakers=sample.num_speakers,
+        note=metric.note(sample.arrays) if is_scored else "",
     )
 
 
@@ -108,4 +130,6 @@ def _reasons(scores: Sequence[ClipScore]) -> tuple[tuple[str, int], ...]:
             word = score.reason.split(":")[0]
             count[word] += 1
             example.setdefault(word, score.reason)
-    return tuple((example[word], number) for word, number in count.most_common())
+    return tuple(
+        (example[word], number) for word, number in sorted(count.items(), key=lambda item: (-item[1], item[0]))
+    )

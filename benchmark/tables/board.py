@@ -49,8 +49,9 @@ class Board:
 
     def metrics(self) -> list[MetricBase]:
         """Metrics of the rows in the order of columns: as in the paper's Table I, then by name; variants last."""
-        known, names = set(metric_names()), {row.metric for row in self.rows}
-        found = [get_metric(name) for name in sorted(names & known)]
+        known = set(metric_names())
+        names = {row.metric for row in self.rows if row.metric.partition("@")[0] in known}
+        found = [get_metric(name) for name in sorted(names)]
         return sorted(found, key=lambda metric: (bool(metric.variant_of), _paper_index(metric.name), metric.name))
 
     def lines(self, subset: str | None = ALL) -> list["Line"]:

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -45,22 +46,30 @@ def test_lse_c_is_not_averaged_over_a_set_with_a_null_clip():
 
 
 def test_blinks_are_pooled():
-    row = one([result("blink", 0, [1, 2, 0, 2]), result("blink", 1, [0, 8, 0, 8])], "blink")
+    row = one([result("blink", 0, [1, 2, 0, 2, 0]), result("blink", 1, [0, 8, 0, 8, 0])], "blink")
     assert row.value == pytest.approx(0.1)
     assert row.ci_low < 0.1 < row.ci_high
 
 
-def test_interval_is_seeded_and_covers_the_mean_about_as_often_as_it_says():
-    metric = get_metric("psnr")
-    random = np.random.default_rng(0)
-    hits = 0
-    for _ in range(200):
-        arrays = [np.array([value]) for value in random.normal(30, 3, 40)]
-        low, high = metric.interval(arrays)
-        assert (low, high) == metric.interval(arrays)
-        hits += low <= 30 <= high
-    assert 0.89 <= hits / 200 <= 0.99
-    assert metric.interval([np.array([30.0])]) is None
+def test_intervals_are_over_speakers_and_say_why_there_is_none():
+    scores = [dataclasses.replace(result("psnr", k, [20.0 + k]), speaker_id=f"s{k % 7}") for k in range(14)]
+    row = one(scores, "psnr")
+    assert row.num_speakers == 7
+    assert row.ci_low < row.value < row.ci_high
+    assert one(scores[::-1], "psnr") == row
+    row = one(scores[:5], "psnr")
+    assert (row.ci_low, row.interval_reason) == (None, "too_few_speakers: 5, at least 6 needed")
+
+
+def test_rows_on_other_clips_or_references_can_be_told_apart():
+    def clip_set(clips: int, references: dict[str, str] | None = None) -> str:
+        scores = [result("psnr", k, [20.0]) for k in range(clips)]
+        (row,) = summarise(scores, [get_metric("psnr")], "sample", "", references=references)
+        return row.clip_set
+
+    hashes = {"c0": "00", "c1": "11"}
+    assert clip_set(2, hashes) == clip_set(2, dict(reversed(hashes.items())))
+    assert len({clip_set(1), clip_set(2), clip_set(2, hashes), clip_set(2, {**hashes, "c1": "12"})}) == 4
 
 
 def test_a_metric_without_results_has_no_row():

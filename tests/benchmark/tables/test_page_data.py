@@ -16,7 +16,7 @@ BOARD = Board(
             "sadtalker", "hdtf", "all", "test", "psnr", 18.123456789, 17.0, 19.5, 1, 2, 0,
             (("no_face: found in 3 of 100 frames, 50% needed", 1),), "measured", "", METHOD, num_speakers=1,
         ),
-        ScoreRow("sadtalker", "hdtf", "all", "test", "psnr", 16.5, None, None, 0, 0, 0, (), "paper", "", label="SadTalker"),
+        ScoreRow("sadtalker", "hdtf", "all", "test", "psnr", 16.5, None, None, 0, 0, 0, (), "paper", "", label="SadT"),
     ),
     facts={
         "gt": MethodFacts(GROUND_TRUTH, "Ground truth", "video", "from reference"),
