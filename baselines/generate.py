@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -35,16 +36,22 @@ class Item:
     video: Path  # mp4, the reference clip
     num_frames: int
     seed: int
+    other_audio: Path | None = None  # the next clip's sound, for controls; None in a set of one clip
 
 
 @dataclasses.dataclass(frozen=True)
 class Generated:
-    """One clip's outcome: a video, or the reason why there is none."""
+    """One clip's outcome: a video, or the reason why there is none.
+
+    `generation_s` is the wall-clock time of the method's process, start and loading included, spread evenly over the
+    clips of its job; that of the run which made the video, or None where that is not known.
+    """
 
     clip_id: str
     path: Path | None
     reason: str | None
-    seconds: float  # the method's process time spread over the clips of its job; 0 when kept from an earlier run
+    seconds: float  # `generation_s`, or 0 when the video was kept from an earlier run
+    generation_s: float | None = None
 
 
 def stage_inputs(clips: Sequence[Clip], folder: Path) -> list[Item]:
@@ -61,20 +68,27 @@ def stage_inputs(clips: Sequence[Clip], folder: Path) -> list[Item]:
                 cv2.imwrite(str(temporary), cv2.cvtColor(clip.frames()[0], cv2.COLOR_RGB2BGR))
         seed = int.from_bytes(hashlib.sha256(clip.clip_id.encode()).digest()[:4], "big")
         items.append(Item(clip.clip_id, image, audio, video, clip.num_frames, seed))
-    return items
+    if len(items) < 2:
+        return items
+    others = [*items[1:], items[0]]
+    return [dataclasses.replace(item, other_audio=other.audio) for item, other in zip(items, others, strict=True)]
 
 
-def _item_fingerprint(method_fingerprint: str, item: Item) -> str:
-    parts = [method_fingerprint, *(sha256_file(path) for path in (item.image, item.audio, item.video)), str(item.seed)]
+def _item_fingerprint(method: Method, method_fingerprint: str, item: Item) -> str:
+    files = [item.image, item.audio, item.video]
+    if method.role == "control" and method.audio == "own" and item.other_audio is not None:
+        files.append(item.other_audio)  # of no account to any other method
+    parts = [method_fingerprint, *(sha256_file(path) for path in files), str(item.seed)]
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
-def _is_made(output: Path, fingerprint: str) -> bool:
+def _made(output: Path, fingerprint: str) -> dict[str, Any] | None:
+    """What was noted when the video was made of the same inputs; None when it was not."""
     side = output.with_suffix(".json")
     if not (output.exists() and side.exists()):
-        return False
-    made = json.loads(side.read_text(encoding="utf-8"))
-    return bool(made.get("fingerprint") == fingerprint and made.get("bytes") == output.stat().st_size)
+        return None
+    made: dict[str, Any] = json.loads(side.read_text(encoding="utf-8"))
+    return made if made.get("fingerprint") == fingerprint and made.get("bytes") == output.stat().st_size else None
 
 
 def generate(method: Method, items: Sequence[Item], folder: Path, progress: Progress) -> list[Generated]:
@@ -84,23 +98,26 @@ def generate(method: Method, items: Sequence[Item], folder: Path, progress: Prog
     """
     folder.mkdir(parents=True, exist_ok=True)
     own = method.fingerprint()
-    wanted = {item.clip_id: _item_fingerprint(own, item) for item in items}
+    wanted = {item.clip_id: _item_fingerprint(method, own, item) for item in items}
     outputs = {item.clip_id: folder / f"{item.clip_id}.mp4" for item in items}
-    todo = [item for item in items if not _is_made(outputs[item.clip_id], wanted[item.clip_id])]
+    kept = {name: made for name, output in outputs.items() if (made := _made(output, wanted[name])) is not None}
+    todo = [item for item in items if item.clip_id not in kept]
     for item in todo:
         outputs[item.clip_id].unlink(missing_ok=True)
         outputs[item.clip_id].with_suffix(".error").unlink(missing_ok=True)
     trouble, seconds = _run(method, todo, outputs, folder, progress) if todo else ("", 0.0)
     results = []
-    share = seconds / len(todo) if todo else 0.0
+    share = round(seconds / len(todo), 3) if todo else 0.0
     for item in items:
-        output = outputs[item.clip_id]
-        is_new = item in todo
-        reason = _verify(output, trouble) if is_new else None
-        if is_new and reason is None:
-            side = {"fingerprint": wanted[item.clip_id], "bytes": output.stat().st_size, "sha256": sha256_file(output)}
-            write_text(output.with_suffix(".json"), json.dumps(side) + "\n")
-        results.append(Generated(item.clip_id, None if reason else output, reason, share if is_new else 0.0))
+        name, output = item.clip_id, outputs[item.clip_id]
+        if name in kept:
+            results.append(Generated(name, output, None, 0.0, kept[name].get("generation_s")))
+            continue
+        reason = _verify(output, trouble)
+        if reason is None:
+            side = {"fingerprint": wanted[name], "bytes": output.stat().st_size, "sha256": sha256_file(output)}
+            write_text(output.with_suffix(".json"), json.dumps({**side, "generation_s": share}) + "\n")
+        results.append(Generated(name, None if reason else output, reason, share, None if reason else share))
     return results
 
 

@@ -1,9 +1,9 @@
 """A method's own crop undone: similarity by landmarks, one for the whole clip, and the names of metrics measured so.
 
 A method of geometry `recrop` shows the face in a crop of its own. What means something on such a crop (geometry
-`method_crop`: sound, blinks, sharpness, ...) is measured on the output as it is. What does not, and does after
-re-alignment, is measured on the re-aligned frames under a name of its own, `psnr@recrop` for `psnr`, so that the two
-never stand in one column. The plain name is null there, with the reason.
+`method_crop`: sound, blinks, sharpness, ...) is measured on the output as it is. What compares with the reference and
+does not is measured on the re-aligned frames under a name of its own, `psnr@recrop` for `psnr`, so that the two never
+stand in one column. The plain name is null there, with the reason.
 
 The re-alignment takes, for both videos, the median over the common frames of all mesh vertices but the lips, and fits
 one rotation, scale and translation between the two medians: it is constant over the clip, so what moves still moves.
@@ -39,17 +39,17 @@ def is_realigned(metric: MetricBase) -> bool:
 
 
 def takes_realignment(metric: MetricBase) -> bool:
-    """Whether the metric means nothing on a method's own crop, and something once that is undone."""
-    return "recrop" in metric.geometries and "method_crop" not in metric.geometries
+    """Whether the metric compares with the reference, clip by clip, and means nothing until a crop is undone."""
+    makes_sense = metric.has_clip_value and "reference" in metric.needs and "method_crop" not in metric.geometries
+    return makes_sense and not is_realigned(metric)
 
 
 def metrics_of(metrics: Sequence[MetricBase], geometry: str) -> list[MetricBase]:
     """The metrics that are measured on a method of that geometry: for `recrop` also those of re-aligned frames."""
     if geometry != "recrop":
         return list(metrics)
-    return [
-        one for metric in metrics for one in ((metric, realigned(metric)) if takes_realignment(metric) else (metric,))
-    ]
+    pairs = ((metric, realigned(metric)) if takes_realignment(metric) else (metric,) for metric in metrics)
+    return list({metric.name: metric for pair in pairs for metric in pair}.values())
 
 
 def realigned(metric: MetricBase) -> MetricBase:
@@ -57,7 +57,7 @@ def realigned(metric: MetricBase) -> MetricBase:
 
     Raises `ValueError` for a metric that re-alignment changes nothing for.
     """
-    if is_realigned(metric) or not takes_realignment(metric):
+    if not takes_realignment(metric):
         raise ValueError(f"metric {metric.name} is not measured on re-aligned frames")
     options = {field.name: getattr(metric, field.name) for field in dataclasses.fields(metric)}
     return _realigned_kind(type(metric))(**options)  # type: ignore[arg-type]

@@ -49,7 +49,7 @@ class Score:
         as_is = self._view(row, workspace.root)
         realigned = functools.cache(as_is.realigned)  # once, and only when a metric asks
         for metric, named in zip(self.metrics, self.identities, strict=True):
-            view = realigned() if is_realigned(metric) else as_is
+            view = realigned() if is_realigned(metric) and self.normalise.geometry == "recrop" else as_is
             started = time.perf_counter()
             measured = _measure(metric, view, model[metric.name])
             seconds = round(time.perf_counter() - started, 4)

@@ -64,6 +64,24 @@ def test_ground_truth_is_the_reference_and_shifted_sound_changes_only_sound(tmp_
         assert same > 0.9
 
 
+def test_shuffled_sound_is_that_of_another_clip_and_the_picture_stays(tmp_path: Path, items: list[Item]) -> None:
+    method, folder = load_method("gt_shuffled"), tmp_path / "shuffled"
+    paired = [dataclasses.replace(item, other_audio=items[1 - k].audio) for k, item in enumerate(items)]
+    for item, made in zip(paired, generate(method, paired, folder, quiet), strict=True):
+        assert made.path is not None
+        assert np.array_equal(media.read_frames(made.path), media.read_frames(item.video))
+        heard = media.read_waveform(made.path)
+        own, other = media.read_waveform(item.audio), media.read_waveform(item.other_audio)
+        assert np.corrcoef(heard[: 30 * 640], other)[0, 1] > 0.9
+        assert abs(np.corrcoef(heard[: 30 * 640], own)[0, 1]) < 0.1
+    before = (folder / "a_000.mp4").stat().st_mtime_ns
+    paired[0].other_audio.write_bytes(items[0].audio.read_bytes())
+    generate(method, paired[:1], folder, quiet)
+    assert (folder / "a_000.mp4").stat().st_mtime_ns != before
+    alone = generate(method, items[:1], tmp_path / "alone", quiet)[0]
+    assert alone.reason == "refused: a set of one clip has no other clip's sound"
+
+
 def test_still_shows_the_source_image_throughout(tmp_path: Path, items: list[Item]) -> None:
     made = generate(load_method("still"), items[:1], tmp_path / "still", quiet)[0]
     assert made.path is not None
@@ -74,9 +92,12 @@ def test_still_shows_the_source_image_throughout(tmp_path: Path, items: list[Ite
 
 def test_a_second_run_makes_nothing_and_a_changed_input_only_its_own(tmp_path: Path, items: list[Item]) -> None:
     method, folder = load_method("gt"), tmp_path / "gt"
-    generate(method, items, folder, quiet)
+    taken = [made.generation_s for made in generate(method, items, folder, quiet)]
+    assert all(seconds is not None and 0 < seconds < 60 for seconds in taken)
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*.mp4")}
-    assert all(made.seconds == 0 for made in generate(method, items, folder, quiet))
+    again = generate(method, items, folder, quiet)
+    assert all(made.seconds == 0 for made in again)
+    assert [made.generation_s for made in again] == taken
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*.mp4")} == before
     changed = [items[0], dataclasses.replace(items[1], seed=99)]
     generate(method, changed, folder, quiet)
