@@ -1,11 +1,12 @@
 """Planted clips: random coefficients of a model, and the landmarks that they give."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from chdtf.morphable.coefficients import Coefficients, landmarks_of
@@ -14,6 +15,15 @@ from chdtf.morphable.model import FaceModel, LandmarkMap, load_model
 from chdtf.morphable.models import ict as ict_model
 
 Planted = Callable[..., Coefficients]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Matrices are small here: threads that wait for each other on a busy machine take ten times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
