@@ -4,7 +4,8 @@ It is the network of 2015-12-05 (Szegedy et al. 2016) as mseitzer/pytorch-fid co
 torchvision's in its pooling branches: averages leave out the padding, and the last block takes the maximum.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -177,7 +178,7 @@ def features(network: nn.Module, frames: np.ndarray) -> np.ndarray:
     0.3.0 does.
     """
     found = []
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         for begin in range(0, len(frames), BATCH):
             pixels = torch.from_numpy(np.ascontiguousarray(frames[begin : begin + BATCH].transpose(0, 3, 1, 2)))
             x = functional.interpolate(
@@ -186,3 +187,14 @@ def features(network: nn.Module, frames: np.ndarray) -> np.ndarray:
             found.append(network(2 * x - 1))
     features_: np.ndarray = torch.cat(found).numpy()
     return features_
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Workers fill the cores, and the last bits do not depend on how many there are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -8,18 +8,19 @@ import numpy as np
 
 from benchmark import face_pairs
 from benchmark.metric import Footage, MetricBase, Unscored
-from chdtf.faces import mouth_opening
+from chdtf.faces import LOWER_INNER_LIP, OUTER_EYE_CORNERS, UPPER_INNER_LIP
 
-STILL = 1e-4  # standard deviation of the opening, in distances of the outer eye corners, of a mouth that does not move
+STILL = 1e-3  # of the distance of the outer eye corners: what the tracker alone makes a mouth in repeated frames move
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric(MetricBase):
     """Pearson correlation of the mouth opening with the reference's, over the common frames; mean over clips.
 
-    The opening is the gap of the inner lips over the distance of the outer eye corners, so sizes cancel. It is not
+    The opening is the gap of the inner lips in px, and a correlation does not see how large a face is shown. It is not
     LSE-C, knows no sound and needs the ground truth; on the paper's page it ranks methods much as the paper's LSE-C
-    does (rank correlation 0.64-0.86). No lag is searched for. A mouth that does not move has no correlation.
+    does (rank correlation 0.64-0.86). No lag is searched for. A mouth that does not move at all has no correlation; one
+    that codec or tracker make tremble has one near 0.
     """
 
     name: ClassVar[str] = "mouth_open_corr"
@@ -27,8 +28,8 @@ class Metric(MetricBase):
     unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool | None] = True
     source: ClassVar[str] = (
-        "Pearson correlation of |13 - 14| / |33 - 263| (MediaPipe Face Mesh, x and y) with the ground truth's; this "
-        "project's own"
+        "Pearson correlation of the distance of vertices 13 and 14 (MediaPipe Face Mesh, x and y) with the ground "
+        "truth's; this project's own"
     )
     needs: ClassVar[frozenset[str]] = frozenset({"reference", "landmarks"})
     packages: ClassVar[tuple[str, ...]] = (*MetricBase.packages, *face_pairs.PACKAGES)
@@ -36,13 +37,12 @@ class Metric(MetricBase):
     min_face_share: float = 0.5
 
     def measure(self, generated: Footage, reference: Footage | None, model: Any) -> np.ndarray:
-        """Float64 (T, 2): opening of the mouth in every common frame, ours and the reference's, NaN without a face."""
+        """Float64 (T, 2): px between the lips in every common frame, ours and the reference's, NaN without a face."""
         p, q, both = face_pairs.paired_faces(generated, reference, self.min_face_share)
-        openings = np.stack([mouth_opening(p), mouth_opening(q)], axis=1)
-        for whose, opening in zip(("generated", "reference"), openings.T, strict=True):
-            if opening.std() < STILL:
+        for whose, points in (("generated", p), ("reference", q)):
+            if is_still(points):
                 raise Unscored(f"constant: the mouth of the {whose} video does not move")
-        return face_pairs.on_frames(openings, both)
+        return face_pairs.on_frames(np.stack([lip_gap(p), lip_gap(q)], axis=1), both)
 
     def clip_value(self, values: np.ndarray) -> float:
         """Pearson correlation of the two columns."""
@@ -62,3 +62,18 @@ class Metric(MetricBase):
         """Frames measured and missing, and how much the mouth moves compared with the reference's."""
         ours, theirs = np.nanstd(values, axis=0)
         return {**face_pairs.coverage(values[:, 0]), "movement_ratio": float(ours / theirs)}
+
+
+def lip_gap(points: np.ndarray) -> np.ndarray:
+    """Distance of the inner lips' middle points in px: (T, 478, 2) -> (T,)."""
+    return _distance(points, UPPER_INNER_LIP, LOWER_INNER_LIP)
+
+
+def is_still(points: np.ndarray) -> bool:
+    """Whether the middle four fifths of the openings (T, 478, 2) lie closer together than tracking is exact."""
+    low, high = np.percentile(lip_gap(points), [10, 90])
+    return bool(high - low < STILL * np.median(_distance(points, *OUTER_EYE_CORNERS)))
+
+
+def _distance(points: np.ndarray, a: int, b: int) -> np.ndarray:
+    return np.asarray(np.linalg.norm(points[:, a] - points[:, b], axis=-1))
