@@ -52,6 +52,7 @@ class Command:
         from disenttalk_ref.disentangle.report import claim_table, stability_table, write_report
         from disenttalk_ref.subspaces import save_subspaces
 
+        self._check_options()
         with progress("Measuring"):
             found = self._measured()
         chosen = found.ways[self._way(found)].subspaces
@@ -66,6 +67,20 @@ class Command:
         save_subspaces(chosen, self.out)
         say(f"{self.out}: {chosen.face_model}, way {chosen.way}, lip {list(chosen.lip)}, eye {list(chosen.eye)}")
         return 0
+
+    def _check_options(self) -> None:
+        """Raise `UserError` now for what would fail after minutes of measuring."""
+        from chdtf.errors import UserError
+
+        if self.seeds < 1:
+            raise UserError(f"--seeds {self.seeds}: 1 or more random halves are compared")
+        if self.way == "pairs" and self.pairs is None:
+            raise UserError("--way pairs: needs pairs of videos; name their folder with --pairs")
+        if self.out.is_dir():
+            raise UserError(f"--out {self.out}: is a folder; name a file, such as {self.out / 'subspaces.json'}")
+        for folder in (self.out.parent, self.report):
+            if folder and folder.exists() and not folder.is_dir():
+                raise UserError(f"{folder}: is a file, and a folder is to be written there; name another")
 
     def _measured(self) -> "Measured":
         from disenttalk_ref.disentangle.measure import measure

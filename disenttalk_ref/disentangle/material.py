@@ -96,7 +96,7 @@ def merge(parts: Sequence[Material]) -> Material:
         if (other.face_model, other.face_model_hash) != (first.face_model, first.face_model_hash):
             raise UserError(
                 f"{_names(first)} is in face model {_label(first)}, {_names(other)} in {_label(other)}: coefficients "
-                "of two models cannot be mixed; give one of them, or fit both to one model with --model"
+                "of two models cannot be mixed; give one of them, or, of two datasets, fit both to one with --model"
             )
     merged = Material(
         first.face_model,

@@ -65,6 +65,8 @@ def from_pairs(
             other, or a region has no pair at all; files are named.
 
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; name the one that holds the pairs")
     if read_description(folder / "lip") or read_description(folder / "eye"):
         found = _of_datasets(folder, points, originals)
         roots = [folder / region for region in REGIONS]

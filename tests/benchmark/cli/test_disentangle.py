@@ -55,7 +55,11 @@ def test_subspaces_and_report_are_written(
         ),
         (["--k-lip", "60"], "K_lip = 60 and K_eye = 8 of 64 dimensions"),
         (["--model", "mp468"], "--model mp468 cannot be fitted to them"),
-        (["--pairs", "/nowhere"], "holds no pairs"),
+        (["--pairs", "/nowhere"], "/nowhere: no such folder"),
+        (["--way", "pairs"], "--way pairs: needs pairs of videos; name their folder with --pairs"),
+        (["--seeds", "0"], "--seeds 0: 1 or more"),
+        (["--out", "."], "--out .: is a folder; name a file, such as subspaces.json"),
+        (["--report", __file__], "is a file, and a folder is to be written there"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -108,6 +108,9 @@ def test_the_report_holds_every_row(measured: Measured, tmp_path: Any) -> None:
     assert "- null, pairs needs pairs of videos (--pairs)" in text
     lines = [len((tmp_path / name).read_text(encoding="utf-8").splitlines()) - 1 for name in FILES[1:]]
     assert lines == [len(measured.claim), len(measured.stability), 3 * measured.material.num_expression]
+    for name in FILES[1:]:
+        columns = (tmp_path / name).read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert [column for column in columns if f"`{column}`" not in text] == []
 
 
 def test_faces_that_never_move_are_refused(plant: Any, model: FaceModel) -> None:

@@ -72,7 +72,7 @@ def test_coefficient_files_with_videos_need_no_model(folder: Any) -> None:
     assert own.explained == pytest.approx(1, abs=1e-3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000), shift=st.integers(-5, 5))
 def test_a_planted_shift_is_measured_back(seed: int, shift: int) -> None:
     full, opening = talk(seed, 250)
