@@ -117,7 +117,7 @@ def features(model: Any, frames: np.ndarray) -> Features:
     lpips = _import_lpips()
 
     with torch.inference_mode():
-        images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        images = torch.from_numpy(np.array(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
         layers = model.net(model.scaling_layer(images.contiguous(memory_format=torch.channels_last)))
         return [lpips.normalize_tensor(layer) for layer in layers]
 
