@@ -106,7 +106,7 @@ def test_absent_and_wrong_weights_are_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("DISENTBENCH_WEIGHTS", str(tmp_path))
     for metric in (LPIPS, CONSECUTIVE):
         with pytest.raises(
-            Unscored, match=r"weights_missing: alexnet-owt-7be5be79\.pth; run: disentbench weights fetch"
+            Unscored, match=r"weights_missing: alexnet-owt-7be5be79\.pth; run: disentbench"
         ):
             metric.load()
     (tmp_path / "alexnet_features.pth").write_bytes(b"something else")
