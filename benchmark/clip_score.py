@@ -98,6 +98,9 @@ class ClipScore:
     seconds: float | None = None
     geometry: str | None = None
     notes: str = ""
+    generated: str | None = None  # path relative to the folder scores/<method> beside the file of that name
+    reference: str | None = None  # likewise
+    reference_sha256: str | None = None
 
 
 def read_scores(path: Path) -> list[ClipScore]:
@@ -142,4 +145,7 @@ def clip_score(row: Row) -> ClipScore:
         seconds=row.get("seconds"),
         geometry=row.get("geometry"),
         notes=row.get("notes") or "",
+        generated=row.get("generated"),
+        reference=row.get("reference"),
+        reference_sha256=row.get("reference_sha256"),
     )
