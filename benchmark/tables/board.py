@@ -44,6 +44,7 @@ class Board:
 
     rows: tuple[ScoreRow, ...]
     facts: Mapping[str, MethodFacts] = dataclasses.field(default_factory=dict)
+    printed: Mapping[str, MethodFacts] = dataclasses.field(default_factory=dict)  # of the methods of the paper's rows
     gates: tuple[GateResult, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -77,7 +78,8 @@ class Board:
         return [gate for gate in self.gates if (gate.dataset, gate.split, gate.state) == (dataset, split, FAILED)]
 
     def _facts(self, row: ScoreRow) -> MethodFacts:
-        found = self.facts.get(row.method, MethodFacts(kind=row.kind))
+        facts = self.printed if row.origin == PAPER else self.facts
+        found = facts.get(row.method, MethodFacts())
         return dataclasses.replace(found, kind=row.kind, label=row.label or found.label or row.method)
 
 

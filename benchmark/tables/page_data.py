@@ -14,7 +14,7 @@ relative to the folder of the page. Keys, `PAGE_DATA_VERSION` 1:
       cells     {metric: cell}; a metric that was not measured is missing
       cell      {value, low, high, interval_reason, scored, expected, infinite, speakers, reasons: [[text, clips]],
                 tie_group, mark, note, text}: low and high are the 95 % interval; tie_group a number from 1 or null (not
-                ranked); mark "best", "second" or ""; note what must be said beside the value, or ""; text is the value as printed
+                ranked); mark "best", "second" or ""; note what must be said beside it, or ""; text the value as printed
     gates       [{gate, claim, dataset, split, state, detail, metrics}], state "passed", "failed" or "not judged"
     clips       [{dataset, split, clip_id, speaker_id, language, reference, videos, scores}]; reference is a path or
                 null, videos {method: path}, scores {method: {metric: {value, reason, details}}}

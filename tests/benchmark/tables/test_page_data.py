@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -64,5 +65,5 @@ def test_the_page_gets_everything_as_strict_json():
 
 
 def test_order_of_rows_and_scores_changes_nothing():
-    turned = Board(BOARD.rows[::-1], BOARD.facts, BOARD.gates, BOARD.notes)
+    turned = dataclasses.replace(BOARD, rows=BOARD.rows[::-1])
     assert page_data(turned, {"hdtf": SCORES["hdtf"][::-1]}, VIDEOS) == page_data(BOARD, SCORES, VIDEOS)
