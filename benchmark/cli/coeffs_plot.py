@@ -1,6 +1,7 @@
 """Draw a face model's expression dimensions, its regions, or a clip's coefficients over time."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,8 +117,8 @@ class Command:
                 f"{path}: curves are drawn of a dataset's clip or of a {', '.join(SUFFIXES)} file; "
                 "a mesh is drawn over a video by: disentbench coeffs overlay VIDEO"
             )
-        if self.fps <= 0:
-            raise UserError(f"--fps {self.fps}: must be above 0")
+        if not 0 < self.fps < math.inf:
+            raise UserError(f"--fps {self.fps}: must be a number of frames a second above 0")
         clip = choose({clip.clip_id: clip for clip in read_clips(path)}, self.clip, path)
         if isinstance(clip, FittedClip):
             curves, model = curves_of_fit(clip)

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,6 +67,10 @@ class Command:
             raise UserError("no video or dataset given; name one or more")
         if self.batch < 1:
             raise UserError(f"--batch {self.batch}: must be 1 or more")
+        if self.out.exists() and not self.out.is_dir():
+            raise UserError(f"--out {self.out}: is a file; name a folder, which is made if need be")
+        if self.out.is_dir() and not os.access(self.out, os.W_OK):
+            raise UserError(f"--out {self.out}: nothing can be written there; name another folder")
         clips = self._clips()
         standard, record = self._prepare()
         waiting = [clip for clip in clips if self.again or not self._path(clip).exists()]
@@ -76,7 +81,10 @@ class Command:
         if not waiting:
             return 0
         network = self._network()
-        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {self.out}: cannot be made ({error.strerror}); name another folder") from error
         _write_json(self.out / RECORD, record)
         failed = 0
         for clip in waiting:

@@ -35,7 +35,8 @@ def curves_of_fit(clip: FittedClip) -> tuple[Curves, FaceModel]:
     """
     model = load_model(clip.face_model)
     found = coefficients_of(clip, model)
-    title = f"{clip.clip_id}: {clip.kind}, {found.num_frames} frames at {clip.fps:g} fps"
+    kind = clip.kind + (" (raw values are drawn)" if clip.smooth is not None else "")
+    title = f"{clip.clip_id}: {kind}, {found.num_frames} frames at {clip.fps:g} fps"
     return _curves(title, clip.fps, found, landmarks_of(found, model), model), model
 
 
@@ -69,6 +70,7 @@ def curves_of_bfm(clip: BfmClip, fps: float) -> Curves:
         expression=coefficients.expression,
         expression_unit="standard\ndeviations",
         rotation_deg=turns,
+        time_label="time since the file's first frame, s (which may be a later one of its video)",
     )
 
 

@@ -32,6 +32,7 @@ class Curves:
     rotation_deg: np.ndarray | None = None  # (T, 3) pitch, yaw, roll
     mouth_opening: np.ndarray | None = None  # (T,) inner-lip gap / outer eye corner distance
     eye_opening: np.ndarray | None = None  # (T,) eye aspect ratio
+    time_label: str = "time, s"
 
     def __post_init__(self) -> None:
         frames = len(self.valid)
@@ -85,7 +86,7 @@ def draw_curves(
     time_s = np.arange(len(curves.valid)) / curves.fps
     for axis, panel in zip(axes, panels, strict=True):
         _draw_panel(axis, panel, time_s, curves)
-    axes[-1].set_xlabel("time, s", size=9)
+    axes[-1].set_xlabel(curves.time_label, size=9)
     axes[-1].set_xlim(0, len(curves.valid) / curves.fps)
     if not curves.valid.all():
         _tell_gaps(figure, height)

@@ -1,5 +1,6 @@
 """Pictures and text on one page of an exact size in pixels, and pages written whole or not at all."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ _FONT = "DejaVu Sans"  # comes with matplotlib
 
 
 def check_out(out: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Raise `UserError` unless the path ends in one of the formats and lies in a folder that is there."""
+    """Raise `UserError` unless the path ends in one of the formats and lies in a folder that can be written to."""
     if out.suffix.lower() not in suffixes:
         raise UserError(f"{out}: is written as {' or '.join(suffixes)}; choose by the file's name")
     if not out.parent.is_dir():
         raise UserError(f"{out}: there is no folder {out.parent}; make it, or choose another place with --out")
     if out.is_dir():
         raise UserError(f"{out}: is a folder; choose another name with --out")
+    if not os.access(out.parent, os.W_OK):
+        raise UserError(f"{out}: nothing can be written to the folder {out.parent}; choose another place with --out")
 
 
 def new_figure(width_px: int, height_px: int) -> Any:
@@ -40,11 +43,8 @@ def save_figure(figure: Any, out: Path) -> None:
     how: dict[str, Any] = {"metadata": {"Date": None}} if out.suffix.lower() == ".svg" else {}
     if out.suffix.lower() == ".jpg":
         how = {"pil_kwargs": {"quality": _JPEG_QUALITY}}
-    try:
-        with atomic_path(out) as temporary, rc_context({"svg.hashsalt": out.stem}):
-            figure.savefig(temporary, dpi=_DPI, facecolor="white", **how)
-    except PermissionError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another place with --out") from error
+    with atomic_path(out) as temporary, rc_context({"svg.hashsalt": out.stem}):
+        figure.savefig(temporary, dpi=_DPI, facecolor="white", **how)
 
 
 def save_image(image: np.ndarray, out: Path) -> None:

@@ -95,6 +95,7 @@ def test_a_folder_of_coefficient_files_holds_clips_by_their_paths(
 def test_mistakes_are_said_in_one_line(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "talk.mp4").touch()
     (tmp_path / "empty").mkdir()
+    np.save(tmp_path / "one.npy", np.zeros((1, 73), np.float32))
     clip = read_clips(dataset)[0].clip_id
     for arguments, said in (
         (["--dimensions", "64"], "0 to 63"),
@@ -106,6 +107,8 @@ def test_mistakes_are_said_in_one_line(dataset: Path, tmp_path: Path, capsys: py
         ([str(tmp_path / "none.mat")], "none.mat: no such file"),
         ([str(tmp_path / "talk.mp4")], "coeffs overlay"),
         ([str(tmp_path / "empty")], "empty"),
+        ([str(tmp_path / "one.npy"), "--fps", "nan"], "--fps nan"),
+        ([str(tmp_path / "one.npy"), "--fps", "0"], "--fps 0.0"),
         (["--out", str(tmp_path / "a.gif")], ".png or .svg or .jpg"),
         (["--out", str(tmp_path / "b" / "a.png")], "no folder"),
     ):

@@ -153,6 +153,22 @@ def test_mistakes_are_told_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_place_where_nothing_can_be_written_is_told_first(
+    video: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "closed")  # tests may run as root
+    for out, said in (("file", "is a file"), ("file/below", "cannot be made"), ("closed", "nothing can be written")):
+        arguments = ["--weights", str(weights), "--out", str(tmp_path / out)]
+        assert main(["coeffs", "regress", str(video), *arguments]) == 2
+        assert f"{out}: {said}" in capsys.readouterr().err
+    for verb, name in (("overlay", "o.mp4"), ("plot", "p.png")):
+        source = [str(video)] if verb == "overlay" else []
+        assert main(["coeffs", verb, *source, "--out", str(tmp_path / "closed" / name)]) == 2
+        assert "nothing can be written to the folder" in capsys.readouterr().err
+
+
 def test_a_missing_checkpoint_says_where_to_get_it(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["coeffs", "regress", str(video), "--weights", "none.pth", "--out", str(tmp_path / "out")]) == 2
     assert "none.pth: no such file; the checkpoint of 25 April 2023" in capsys.readouterr().err
