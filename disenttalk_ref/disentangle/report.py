@@ -37,10 +37,11 @@ CLAIM_TEXT = """What moves, and what is told, when only some dimensions move and
 _STABILITY_TEXT = """Overlap: share of K that two choices have in common; lowest: of the worst comparison; Jaccard:
 common over all. Chance: what two random choices of K among N would have."""
 
-_FILES_TEXT = """claim.csv and stability.csv hold the two tables with all digits, shares of 1 instead of %, empty where null.
+_FILES_TEXT = """claim.csv and stability.csv hold the two tables with all digits, shares of 1 instead of %,
+nothing where null stands.
 
 - claim.csv: `dimensions` that move, `region`, `count` (K), `inside`, `weighted`, `other` (region), `slope`,
-  `correlation` (r), `slope_other`, `explained`, `explained_other`, `reason` of what is empty.
+  `correlation` (r), `slope_other`, `explained`, `explained_other`, `reason` for nulls.
 - stability.csv: `comparison`, `way`, `region`, `comparisons` (how many), `overlap`, `lowest`, `jaccard`,
   `chance_overlap`, `chance_jaccard`, `reason`.
 - ratios.csv: `way`, `dimension` (from 0), `lip_ratio` and `eye_ratio` (|Delta| / sigma), `subspace` (lip, eye or

@@ -107,7 +107,6 @@ def model_of(arrays: BfmArrays) -> FaceModel:
 
 def to_source(vertices: np.ndarray, model: FaceModel) -> np.ndarray:
     """Vertices (..., 3) in model units as Deep3DFaceRecon has them: decimetres, y up, z to the viewer, recentred."""
-    assert model.origin is not None
     moved: np.ndarray = vertices * TO_MODEL * model.unit + model.origin
     return moved
 
