@@ -88,7 +88,7 @@ def cell_of(place: Column, cell: dict[str, Json] | None, is_paper: bool, notes: 
     reasons = [reason_text(text, clips, cell["expected"]) for text, clips in cell["reasons"]]
     told = [notes.number("; ".join(reasons))] if reasons else []
     if cell["value"] is None:
-        why = visible(cell["reasons"][0][0]).split(":")[0] if cell["reasons"] else "no clips"
+        why = visible(cell["reasons"][0][0]).partition(":")[0].replace("_", " ") if cell["reasons"] else "no clips"
         if 0 < cell["scored"] < cell["expected"]:
             told.append(notes.number(f"{visible(metric['label'])} is not averaged over a set with unscored clips"))
         hover = _hover(place, cell, reasons)

@@ -11,7 +11,7 @@ function element(tag, className = "", text = "", attributes = {}) {
   return made;
 }
 
-const isolated = (text) => element("bdi", "", text);
+const isolated = (text) => element("bdi", "called", text);
 const metricOf = (name) => data.metrics.find((metric) => metric.name === name);
 const valueOf = (method, metric, index) => (method.values[metric] ? method.values[metric][index] : undefined);
 
@@ -91,7 +91,7 @@ function relist() {
   const { set } = list, metric = metricOf(list.metric);
   const heading = element("tr");
   heading.append(sortHeader("Clip", "ids", "method"), sortHeader("Language", "languages", ""));
-  set.methods.forEach((method, number) => heading.append(sortHeader(method.title, number, "number")));
+  if (metric) set.methods.forEach((method, number) => heading.append(sortHeader(method.title, number, "number")));
   document.querySelector("#clip-table thead").replaceChildren(heading);
   const found = ordered(wanted()), most = list.isWhole ? found.length : LISTED;
   const rows = found.slice(0, most).map((index) => {
@@ -100,9 +100,9 @@ function relist() {
     open.append(isolated(set.ids[index]));
     name.append(open);
     row.append(name, element("td", "about", set.languages[index]));
-    for (const method of set.methods) {
+    for (const method of metric ? set.methods : []) {
       const cell = valueCell(method, metric, index);
-      if (cell.title) cell.append(element("span", "why", cell.title.split(":")[0]));
+      if (cell.title) cell.append(element("span", "why", cell.title.split(":")[0].replaceAll("_", " ")));
       row.append(cell);
     }
     return row;
@@ -111,7 +111,8 @@ function relist() {
   const more = document.getElementById("clip-more");
   more.hidden = found.length <= most;
   more.textContent = `show all ${found.length} clips`;
-  document.getElementById("clip-status").textContent = `${found.length} of ${set.ids.length} clips; ${metric.heading}`;
+  document.getElementById("clip-status").textContent = 
+    `${found.length} of ${set.ids.length} clips${metric ? `; ${metric.heading}` : ""}`;
 }
 
 // ---- one clip
@@ -189,7 +190,7 @@ function openClip(setNumber, index) {
   const curves = curvesOf(index), videos = [], heads = [];
   const figures = set.methods.map((method) => figureOf(method, index, curves, videos, heads));
   document.getElementById("clip-title").replaceChildren(isolated(set.ids[index]));
-  const about = [set.dataset, set.split, set.languages[index], set.speakers[index] && `speaker ${set.speakers[index]}`];
+  const about = [set.dataset, set.split, set.languages[index], set.speakers[index] && `speaker: ${set.speakers[index]}`];
   document.getElementById("clip-about").textContent = about.filter(Boolean).join(" · ");
   document.getElementById("videos").replaceChildren(...figures);
   document.getElementById("curve-legend").textContent = curves.length
@@ -234,7 +235,8 @@ function chooseSet(number) {
   const metrics = data.metrics.filter((metric) => set.methods.some((method) => method.values[metric.name]));
   Object.assign(list, { set, order: null, sign: 1, isWhole: false });
   select.replaceChildren(...metrics.map((metric) => new Option(metric.heading, metric.name)));
-  if (!metrics.some((metric) => metric.name === list.metric)) list.metric = metrics.length ? metrics[0].name : null;
+  const hasAny = (metric) => set.methods.some((method) => (method.values[metric.name] || []).some((value) => value !== null));
+  if (!metrics.some((metric) => metric.name === list.metric)) list.metric = (metrics.find(hasAny) || metrics[0] || { name: "" }).name;
   select.value = list.metric;
   document.getElementById("clip-set").value = String(number);
   relist();

@@ -35,7 +35,8 @@ function drawCurve(label, curve, truth, range, title) {
     box.append(element("div", "none", title));
     return { box };
   }
-  name.append(element("span", "", `${range.low.toPrecision(2)} to ${range.high.toPrecision(2)}`));
+  const digits = Math.max(0, 1 - Math.floor(Math.log10(range.high - range.low || 1)));
+  name.append(element("span", "", `${range.low.toFixed(digits)}–${range.high.toFixed(digits)}`));
   const picture = shape("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img", "aria-label": title });
   if (truth) picture.append(shape("path", { class: "truth", d: pathOf(truth, range.seconds, range.low, range.high) }));
   picture.append(shape("path", { d: pathOf(curve, range.seconds, range.low, range.high) }));

@@ -7,11 +7,10 @@ Five hundred clips of ten methods and sixteen metrics with two curves each stay 
     fps, paper (names of the metrics of the paper's Table I)
     sets     [{dataset, split, ids, speakers, languages, methods}], lists by clip; methods as follows
              title, kind, values {metric: [number, "inf" or null]}, why {metric: {clip: reason}},
-             missing {clip: reason} (why there is no video), videos {prefix, names (null: the clips' ids), suffix} of all that are not missing,
+             missing {clip: reason} (why there is no video), videos {prefix, names (null: the ids), suffix},
              curves {metric: {clip: [seconds, low, high, letters]}}
 """
 
-import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -22,9 +21,10 @@ from benchmark.page.words import ARROWS, visible
 
 LETTERS = "!#$%()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_abcdefghijklmnopqrstuvwxyz{|}~"
 GAP = " "
+_LETTERS = np.array(list(LETTERS))
 CURVE_BYTES = 1_300_000  # for all curves together
 FEWEST_POINTS, MOST_POINTS = 48, 600
-_CURVE_LABELS = {"ear": "EAR", "lpips_consecutive": "LPIPS to the frame before"}
+_CURVE_LABELS = {"ear": "EAR", "lpips_consecutive": "LPIPS to previous"}
 _PAPER = ("lse_c", "lmd", "blink", "cpbd", "psnr")
 
 Json = Any
@@ -181,7 +181,7 @@ def _curves(found: dict[str, list[dict[str, Json]]]) -> dict[tuple[str, str, str
     for name, curves in found.items():
         for curve in curves:
             key = (curve["dataset"], curve["clip_id"], curve["method"])
-            values = np.array([np.nan if type(v) not in (int, float) else v for v in curve["values"]], np.float64)
+            values = np.array([np.nan if isinstance(v, str) else v for v in curve["values"]], np.float64)  # None: NaN
             if np.isfinite(values).any():
                 packed.setdefault(key, {})[name] = pack_curve(values, curve["fps"], points)
     return packed
@@ -194,7 +194,7 @@ def pack_curve(values: np.ndarray, fps: float, points: int) -> list[Json]:
     low, high = float(kept[finite].min()), float(kept[finite].max())
     steps = np.zeros(len(kept), np.int64)
     steps[finite] = np.rint((kept[finite] - low) / ((high - low) or 1.0) * (len(LETTERS) - 1))
-    letters = "".join(LETTERS[step] if there else GAP for step, there in zip(steps, finite, strict=True))
+    letters = "".join(np.where(finite, _LETTERS[steps], GAP))
     return [round(len(values) / fps, 3), float(f"{low:.4g}"), float(f"{high:.4g}"), letters]
 
 
@@ -205,11 +205,13 @@ def thinned(values: np.ndarray, points: int) -> np.ndarray:
     """
     if len(values) <= points:
         return values
-    edges = np.linspace(0, len(values), points // 2 + 1).astype(int)
-    kept = np.full((points // 2, 2), np.nan)
-    for number, (start, end) in enumerate(itertools.pairwise(edges)):
-        part = values[start:end]
-        if np.isfinite(part).any():
-            lowest, highest = int(np.nanargmin(part)), int(np.nanargmax(part))
-            kept[number] = part[[min(lowest, highest), max(lowest, highest)]]
-    return kept.reshape(-1)
+    edges = np.linspace(0, len(values), points // 2 + 1).astype(int)[:-1]
+    number = np.repeat(np.arange(len(edges)), np.diff([*edges, len(values)]))  # of the stretch, by frame
+    lowest = np.fmin.reduceat(values, edges)
+    highest = np.fmax.reduceat(values, edges)
+    frames = np.arange(len(values))
+    low_at = np.minimum.reduceat(np.where(values == lowest[number], frames, len(values)), edges)
+    high_at = np.minimum.reduceat(np.where(values == highest[number], frames, len(values)), edges)
+    pairs: np.ndarray = np.stack([lowest, highest], axis=1)
+    pairs[high_at < low_at] = pairs[high_at < low_at, ::-1]
+    return pairs.reshape(-1)

@@ -68,6 +68,10 @@ function sortBy(button) {
 
 function startTables() {
   filters.hidden = false;
+  if (matchMedia("(max-width: 34rem)").matches) { // a narrow screen is for the numbers
+    filters.querySelector("details").open = false;
+    filters.querySelector('[value="about"]').checked = false;
+  }
   filters.addEventListener("change", refilter);
   filters.addEventListener("submit", (event) => event.preventDefault());
   for (const button of all("button[data-metrics]", filters)) {

@@ -1,5 +1,6 @@
 """Texts from outside made fit for a page, and the words for a metric's direction."""
 
+import functools
 import re
 import unicodedata
 
@@ -8,7 +9,8 @@ DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "truth":
 _BLANKS = re.compile(r"\s+")
 
 
-def visible(text: object, limit: int = 400) -> str:
+@functools.lru_cache(maxsize=4096)  # the same few reasons stand in thousands of cells
+def visible(text: str | float, limit: int = 400) -> str:
     """The text on one line, without control, direction and other invisible characters, of at most `limit` characters.
 
     A right-to-left override, for instance, would turn the words around it.

@@ -9,7 +9,7 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,11 @@ class Tab:
     def requests(self) -> list[str]:
         return [event["request"]["url"] for event in self._events("Network.requestWillBeSent")]
 
+    @property
+    def refused(self) -> list[str]:
+        """Why requests were refused: "csp" by the page's policy."""
+        return [event["blockedReason"] for event in self._events("Network.loadingFailed") if "blockedReason" in event]
+
     def close(self) -> None:
         self._browser.call("Target.closeTarget", targetId=self.target)
 
@@ -177,3 +182,17 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     made = Browser(program, tmp_path_factory.mktemp("profile"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
+    """Open tabs that are closed after the test."""
+    opened: list[Tab] = []
+
+    def new(**changes: Any) -> Tab:
+        opened.append(Tab(browser, **changes))
+        return opened[-1]
+
+    yield new
+    for tab in opened:
+        tab.close()

@@ -29,6 +29,7 @@ METRICS = (
 )
 NAMES = ("SadTalker", "IP_LAP", "StyleTalk", "DreamTalk", "AniPortrait", "Hallo", "DisentTalk", "EchoMimic", "VASA")
 FETCH = "weights_missing: syncnet_v2.model; run: disentbench weights fetch syncnet_v2"
+UNWEIGHTED = ("lse_c", "lse_d", "av_offset")
 GONE = "missing_video: the method ended with status 1"
 
 
@@ -69,45 +70,46 @@ def methods(number: int) -> list[dict[str, Any]]:
     return made
 
 
+def measured(method: dict[str, Any], clips: int, draw: np.random.Generator) -> dict[str, Any]:
+    cells = {}
+    expected = {"scored": clips, "expected": clips, "speakers": clips}
+    for name, _, _, _, digits, middle, spread in METRICS:
+        value = float(f"{middle + spread * draw.normal() / 1.5:.6g}")
+        cells[name] = cell(value, digits, spread / 3, **expected)
+        if method["kind"] == "ground_truth" and name == "psnr":
+            cells[name] = cell("inf", digits, **expected | {"infinite": clips})
+        elif name in UNWEIGHTED:
+            cells[name] = cell(None, digits, **expected | {"scored": 0, "reasons": [[FETCH, clips]]})
+        elif method["label"] == "Hallo" and name == "lmd":
+            cells[name] |= {"scored": clips - 1, "reasons": [[GONE, 1]]}
+    if method["kind"] == "control":
+        del cells["fps"]
+    return cells
+
+
+def printed(draw: np.random.Generator) -> dict[str, Any]:
+    unknown = {"scored": 0, "expected": 0, "speakers": 0}
+    return {
+        name: cell(float(f"{middle + spread * draw.normal() / 1.5:.6g}"), digits, **unknown)
+        for name, _, _, _, digits, middle, spread in METRICS[:5]
+    }
+
+
 def table(dataset: str, subset: str, clips: int, listed: list[dict[str, Any]], seed: int) -> dict[str, Any]:
     draw = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     for origin in ("measured", "paper"):
-        for place, method in enumerate(listed):
-            if origin == "paper" and method["kind"] == "control":
-                continue
-            cells = {}
-            for name, _, _, better, digits, middle, spread in METRICS if origin == "measured" else METRICS[:5]:
-                value = float(f"{middle + spread * draw.normal() / 1.5:.6g}")
-                expected = {"scored": clips, "expected": clips, "speakers": clips}
-                half = spread / 3 if origin == "measured" else None
-                made = cell(value, digits, half, **expected)
-                if method["kind"] == "ground_truth" and name == "psnr":
-                    made = cell("inf", digits, **expected | {"infinite": clips})
-                elif origin == "measured" and name in ("lse_c", "lse_d", "av_offset"):
-                    made = cell(None, digits, **expected | {"scored": 0, "reasons": [[FETCH, clips]]})
-                elif method["label"] == "Hallo" and name == "lmd" and origin == "measured":
-                    made = cell(value, digits, half, **expected | {"scored": clips - 1, "reasons": [[GONE, 1]]})
-                if method["kind"] == "method" and origin == "measured" and made["scored"] == clips:
-                    made |= {"tie_group": 1 + place // 3}
-                made["better"] = better
-                cells[name] = made
-            if origin == "measured" and method["kind"] == "control":
-                del cells["fps"]
-            row = {key: method[key] for key in ("label", "kind", "input", "eye_blink")}
-            rows.append(row | {"method": method["name"], "origin": origin, "clip_set": "abc", "cells": cells})
-    for name, *_ in METRICS[:-1]:
-        ranked = [row["cells"][name] for row in rows if row["cells"].get(name, {}).get("tie_group")]
-        better = next((found["better"] for found in ranked), "")
-        ranked.sort(key=lambda found: found["value"] * (-1 if better == "higher" else 1))
-        for number, found in enumerate(ranked):
-            found["tie_group"] = 1 + number // 2
-            found["mark"] = ("best", "second")[number] if number < 2 and name in ("lmd", "cpbd", "psnr", "fps") else ""
-    for row in rows:
-        for found in row["cells"].values():
-            found.pop("better", None)
-        if "cpbd_unit_luma" in row["cells"]:
-            row["cells"]["cpbd_unit_luma"] |= {"tie_group": None}
+        for method in listed:
+            if origin == "measured" or method["kind"] != "control":
+                cells = measured(method, clips, draw) if origin == "measured" else printed(draw)
+                row = {key: method[key] for key in ("label", "kind", "input", "eye_blink")}
+                rows.append(row | {"method": method["name"], "origin": origin, "clip_set": "abc", "cells": cells})
+    for name, _, _, better, *_ in METRICS[:-1]:
+        competing = [row["cells"][name] for row in rows if (row["kind"], row["origin"]) == ("method", "measured")]
+        ranked = [one for one in competing if one["scored"] == clips]
+        for number, one in enumerate(sorted(ranked, key=lambda one: one["value"] * (-1 if better == "higher" else 1))):
+            marks = ("best", "second") if name in ("lmd", "cpbd", "psnr", "fps") else ()
+            one |= {"tie_group": 1 + number // 2, "mark": marks[number] if number < len(marks) else ""}
     return {"dataset": dataset, "split": "test", "subset": subset, "num_clips": clips, "rows": rows}
 
 
@@ -118,13 +120,22 @@ def ear_curve(frames: int, draw: np.random.Generator) -> list[float | None]:
     return [float(f"{value:.6g}") for value in values]
 
 
+def lpips_curve(frames: int, draw: np.random.Generator) -> list[float | None]:
+    return [None, *(float(f"{abs(x):.6g}") for x in 0.012 + 0.005 * draw.normal(size=frames - 1))]
+
+
+CURVES = {"ear": ear_curve, "lpips_consecutive": lpips_curve}
+
+
 def example(num_methods: int = 7, num_clips: int = 4, frames: int = 50, hostile: bool = False) -> dict[str, Any]:
     """Two data sets, one of two languages; the first method hostile if wanted. Videos are `<method>/<clip>.mp4`."""
     listed = methods(num_methods)
     if hostile:
         listed[1] |= {"label": HOSTILE, "eye_blink": "</script><!--"}
     draw = np.random.default_rng(1)
-    clips, curves = [], {"ear": [], "lpips_consecutive": []}  # type: ignore[var-annotated]
+    clips: list[dict[str, Any]] = []
+    curves: dict[str, list[dict[str, Any]]] = {"ear": [], "lpips_consecutive": []}
+    pools = {name: [curve(frames, draw) for _ in range(20)] for name, curve in CURVES.items()}
     for dataset, offset in (("HDTF", 0), ("CHDTF", 1)):
         for number in range(num_clips):
             clip_id = f"{dataset.lower()}_{number:03d}"
@@ -136,7 +147,7 @@ def example(num_methods: int = 7, num_clips: int = 4, frames: int = 50, hostile:
                         continue
                     value: float | str | None = round(float(middle + spread * draw.normal()), digits + 3)
                     reason = None
-                    if name in ("lse_c", "lse_d", "av_offset"):
+                    if name in UNWEIGHTED:
                         value, reason = None, FETCH
                     elif method["label"] == "Hallo" and number == 1:
                         value, reason = None, GONE
@@ -144,9 +155,7 @@ def example(num_methods: int = 7, num_clips: int = 4, frames: int = 50, hostile:
                         value = "inf"
                     cells[name] = {"value": value, "reason": reason, "details": {}}
                     if name in curves and value is not None:
-                        curve = ear_curve(frames, draw)
-                        if name == "lpips_consecutive":
-                            curve = [None, *(float(f"{abs(x):.6g}") for x in 0.012 + 0.005 * draw.normal(size=frames - 1))]
+                        curve = pools[name][len(curves[name]) % 20]
                         found = {"dataset": dataset, "clip_id": clip_id, "method": method["name"], "fps": 25}
                         curves[name].append(found | {"values": curve})
                 scores[method["name"]] = cells
@@ -162,12 +171,18 @@ def example(num_methods: int = 7, num_clips: int = 4, frames: int = 50, hostile:
     gate |= {"split": "test", "state": "not judged", "detail": FETCH, "metrics": ["lse_c"]}
     copied = {"gate": "ground_truth", "claim": "a copy has an infinite PSNR", "dataset": "CHDTF", "split": "test"}
     copied |= {"state": "passed", "detail": "4 of 4 clips", "metrics": ["psnr"]}
-    printed = {
+    second = {
         "table": "II",
         "caption": "Comparison on CHDTF.",
         "metrics": [{"name": "lse_c", "label": "LSE-C"}, {"name": "psnr", "label": "PSNR"}],
         "rows": [
-            {"dataset": "CHDTF", "label": "GT", "category": "", "eye_blink": "", "values": {"lse_c": 7.1, "psnr": "inf"}},
+            {
+                "dataset": "CHDTF",
+                "label": "GT",
+                "category": "",
+                "eye_blink": "",
+                "values": {"lse_c": 7.1, "psnr": "inf"},
+            },
             {"dataset": "CHDTF", "label": "Hallo", "category": "Diffusion", "eye_blink": "", "values": {"lse_c": 5.2}},
         ],
     }
@@ -179,7 +194,7 @@ def example(num_methods: int = 7, num_clips: int = 4, frames: int = 50, hostile:
         "gates": [gate, copied],
         "clips": clips,
         "curves": curves,
-        "paper": [printed],
+        "paper": [second],
         "notes": ["FID of 4 clips is biased: read it as a difference between methods of one table only."],
     }
 
