@@ -150,8 +150,11 @@ class _Summary:
         for name, count in counts.items():
             by_count.setdefault(count, []).append(name)
         for number, count in enumerate(sorted(by_count, reverse=True)):
-            some = "" if count == self._clips else f" ({count:,} of {self._clips:,} clips)"
-            say(f"{'' if number else title:<12}{', '.join(by_count[count])}{some}")
+            names = by_count[count]
+            each = " each" if len(names) > 1 else ""
+            some = "" if count == self._clips else f" ({count:,} of {self._clips:,} clips{each})"
+            between = "; " if any(", " in name for name in names) else ", "
+            say(f"{'' if number else title:<12}{between.join(names)}{some}")
 
 
 def _compared(more: int) -> str:

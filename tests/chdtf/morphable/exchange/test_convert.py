@@ -323,7 +323,7 @@ def test_info_says_what_files_hold(folder: Path, tmp_path: Path, capsys: pytest.
     assert "expression                64" in said
     write_bfm(folder / "n.npy", clip())
     assert run("info", folder) == 0
-    assert "DreamTalk (renderer) (1 of 3 clips)" in capsys.readouterr().out
+    assert "StyleTalk (renderer), DreamTalk (renderer) (1 of 3 clips each)" in capsys.readouterr().out
     (folder / "bad.npy").write_bytes(b"nothing")
     assert run("info", folder) == 2
     streams = capsys.readouterr()
