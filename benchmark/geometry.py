@@ -72,7 +72,7 @@ def _realigned_kind(kind: type[MetricBase]) -> type[MetricBase]:
         "__doc__": kind.__doc__,
         "__reduce__": reduce,
         "name": kind.name + SUFFIX,
-        "label": f"{kind.label}, re-aligned",
+        "label": kind.label + SUFFIX,
         "source": f"{kind.source}; on frames re-aligned to the reference by landmarks",
         "variant_of": kind.variant_of and kind.variant_of + SUFFIX,
         "geometries": frozenset({"recrop"}),
