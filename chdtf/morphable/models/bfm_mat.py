@@ -29,7 +29,7 @@ class StoredVariable:
     shape: tuple[int, ...]
     kind: str  # double, single, int32, char, ...
     header: bytes  # of the file
-    element: bytes  # as stored, with its tag
+    element: memoryview  # as stored, with its tag
     compressed: bool
 
     @property
@@ -57,7 +57,7 @@ def variables_of(path: Path) -> dict[str, StoredVariable]:
         raise ValueError("not a MATLAB file of level 5")
     found: dict[str, StoredVariable] = {}
     for kind, element in _elements(data, order):
-        head = _unpacked(element[8:], _HEAD) if kind == _COMPRESSED else element[:_HEAD]
+        head = _unpacked(element[8:], _HEAD) if kind == _COMPRESSED else bytes(element[:_HEAD])
         try:
             name, shape, what = _described(head, order)
         except struct.error as error:
@@ -66,7 +66,7 @@ def variables_of(path: Path) -> dict[str, StoredVariable]:
     return found
 
 
-def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+def _elements(data: bytes, order: str) -> Iterator[tuple[int, memoryview]]:
     """Type and bytes, with the tag, of the variables of a file."""
     at = _HEADER
     while at < len(data):
@@ -77,7 +77,7 @@ def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
             raise ValueError(f"damaged: an element of type {kind} where a variable is expected")
         if size > len(data) - at - 8:
             raise ValueError(f"damaged: a variable of {size:,} bytes, {len(data) - at - 8:,} are left")
-        yield kind, data[at : at + 8 + size]
+        yield kind, memoryview(data)[at : at + 8 + size]
         at += 8 + size
 
 
@@ -99,7 +99,7 @@ def _described(head: bytes, order: str) -> tuple[str, tuple[int, ...], str]:
     return name.decode("ascii"), shape, what
 
 
-def _unpacked(content: bytes, limit: int) -> bytes:
+def _unpacked(content: memoryview, limit: int) -> bytes:
     """At most `limit` bytes of what was compressed."""
     try:
         return zlib.decompressobj().decompress(content, limit)
