@@ -124,7 +124,7 @@ class _Summary:
             self._videos[_compared(beside - clip.coefficients.num_frames)] += 1
         self._readers.update(readers(clip) or (_no_reader(clip),))
         self._layouts.update(layouts_of(clip))
-        fitter = f", fitted by {clip.fitter} {clip.fitter_version}" if clip.fitter else ""
+        fitter = f" fitted by {clip.fitter} {clip.fitter_version}" if clip.fitter else ""
         known = clip.face_model_hash[:12] if clip.face_model_hash else "with no hash in the file"
         self._models[f"{clip.face_model} {known}{fitter}"] += 1
 
@@ -153,8 +153,7 @@ class _Summary:
             names = by_count[count]
             each = " each" if len(names) > 1 else ""
             some = "" if count == self._clips else f" ({count:,} of {self._clips:,} clips{each})"
-            between = "; " if any(", " in name for name in names) else ", "
-            say(f"{'' if number else title:<12}{between.join(names)}{some}")
+            say(f"{'' if number else title:<12}{', '.join(names)}{some}")
 
 
 def _compared(more: int) -> str:

@@ -296,7 +296,7 @@ def test_info_says_what_fits_hold(dataset: Path, folder: Path, tmp_path: Path, c
         capsys.readouterr()
         assert run("info", source) == 0
         said = capsys.readouterr().out
-        assert f"mp468 {model.hash[:12]}, fitted by" in said
+        assert f"mp468 {model.hash[:12]} fitted by" in said
         assert "fit of mp468" in said
         assert "fit error" in said
         assert "no method: the field's files hold the face model bfm" in said
