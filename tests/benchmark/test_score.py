@@ -1,20 +1,25 @@
 import dataclasses
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.clip_score import ClipScore, ScoreItem, read_scores
 from benchmark.metric import Footage, MetricBase, Unscored, get_metric
 from benchmark.normalise import Normalise
-from benchmark.score import score, scores_path
+from benchmark.score import score, score_all, scores_path
 from chdtf import media
 from chdtf.errors import UserError
 
 LOADED: list[str] = []
+GREY = np.full((256, 256, 3), 128, np.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +43,21 @@ class Level(MetricBase):
         if values.max() > self.fail_above:
             raise RuntimeError("too bright")
         return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Loudness(MetricBase):
+    """Mean amplitude; needs sound."""
+
+    name: ClassVar[str] = "loudness"
+    label: ClassVar[str] = "Loudness"
+    unit: ClassVar[str] = ""
+    higher_is_better: ClassVar[bool | None] = True
+    source: ClassVar[str] = "this test"
+    needs: ClassVar[frozenset[str]] = frozenset({"audio"})
+
+    def measure(self, generated: Footage, reference: Footage | None, model: Any) -> np.ndarray:
+        return np.array([np.abs(generated.waveform).mean()])
 
 
 def write(path: Path, level: int, num_frames: int = 10) -> Path:
@@ -166,6 +186,175 @@ def test_declared_offset_is_undone(items: list[ScoreItem], tmp_path: Path):
     assert aligned[0].value > 40
     with_lag = score("b", item, tmp_path / "out", [get_metric("psnr")])
     assert with_lag[0].reason == "too_short: 10 of 12 frames"
+
+
+def break_missing(path: Path) -> None:
+    path.unlink()
+
+
+def break_empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def break_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def break_truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+def break_text(path: Path) -> None:
+    path.write_text("<html>not found</html>")
+
+
+def break_short(path: Path) -> None:
+    write(path, 130, num_frames=8)
+
+
+def break_still(path: Path) -> None:
+    write(path, 130, num_frames=1)
+
+
+def break_wide(path: Path) -> None:
+    media.write_video(path, [np.full((128, 256, 3), 130, np.uint8)] * 10)
+
+
+def break_black(path: Path) -> None:
+    write(path, 0)
+
+
+def break_sound_only(path: Path) -> None:
+    path.write_bytes(media.encode_audio(np.zeros(6400, np.float32), codec="wav"))
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (break_missing, r"missing_video: out_0\.mp4"),
+        (break_empty, r"empty_video: out_0\.mp4 has 0 bytes"),
+        (break_folder, r"not_a_file: out_0\.mp4 is a folder"),
+        (break_truncated, r"(unreadable: out_0\.mp4|too_short: \d of 10 frames)"),
+        (break_text, r"unreadable: out_0\.mp4"),
+        (break_short, r"too_short: 8 of 10 frames"),
+        (break_still, r"too_short: 1 of 10 frames"),
+        (break_wide, r"not_square: out_0\.mp4 is 256x128"),
+        (break_black, r"all_black: out_0\.mp4, 10 frames"),
+        (break_sound_only, r"unreadable: out_0\.mp4: no video stream"),
+    ],
+)
+def test_a_video_that_cannot_be_scored_is_null_in_every_column(
+    items: list[ScoreItem], tmp_path: Path, broken: Callable[[Path], None], reason: str
+):
+    """And costs no other clip."""
+    broken(items[0].generated)
+    results = score("m", items[:2], tmp_path / "out", [Level(), get_metric("psnr")])
+    assert [r.value is None for r in results] == [True, True, False, False]
+    assert all(re.fullmatch(f"{reason}.*", r.reason) for r in results[:2])
+
+
+def test_other_sizes_rates_and_lengths_are_scored_and_noted(items: list[ScoreItem], tmp_path: Path):
+    small, fast, long = (item.generated for item in items[:3])
+    media.write_video(small, [np.full((128, 128, 3), 102, np.uint8)] * 10)
+    media.write_video(fast, [np.full((256, 256, 3), 112, np.uint8)] * 20, fps=50)
+    write(long, 122, num_frames=14)
+    results = score("m", items[:3], tmp_path / "out", [get_metric("psnr")])
+    assert all(result.value > 30 for result in results)
+    assert results[0].notes == "scaled from 128x128; no sound: out_0.mp4 holds none"
+    assert results[1].notes.startswith("resampled from 50 fps")
+    assert results[2].notes == "14 of 10 frames"
+    assert len(results[2].values) == 10
+
+
+def test_without_sound_or_face_only_what_needs_them_is_null(items: list[ScoreItem], tmp_path: Path):
+    media.write_video(items[0].generated, [GREY] * 10)
+    silent_reference = tmp_path / "silent.mp4"
+    media.write_video(silent_reference, [GREY] * 10)
+    items[1] = dataclasses.replace(items[1], reference=silent_reference, audio=silent_reference)
+    found = score("m", items[:2], tmp_path / "out", [Loudness(), get_metric("lmd"), get_metric("psnr")])
+    reasons = {(result.clip_id, result.metric): result.reason for result in found}
+    assert reasons["clip_0", "loudness"] == "no_audio: out_0.mp4 holds none"
+    assert reasons["clip_1", "loudness"] == "no_audio: silent.mp4 holds none"
+    assert reasons["clip_0", "lmd"].startswith("no_face: found in 0 of 10 frames")
+    assert reasons["clip_0", "psnr"] is reasons["clip_1", "psnr"] is None
+
+
+def test_a_crop_of_the_methods_own_is_null_or_measured_under_another_name(
+    items: list[ScoreItem], tmp_path: Path, photo: np.ndarray
+):
+    import cv2
+
+    faces = [np.roll(photo, shift, axis=1) for shift in (0, 2, 4, 2)]
+    media.write_video(items[0].reference, faces)
+    media.write_video(items[0].generated, [cv2.resize(face[10:210, 30:230], (256, 256)) for face in faces])
+    metrics = [get_metric("psnr"), Level()]
+    crop, undone = (
+        {r.metric: r for r in score(how, items[:1], tmp_path / "out", metrics, normalise=Normalise(geometry=how))}
+        for how in ("method_crop", "recrop")
+    )
+    assert crop["psnr"].reason == undone["psnr"].reason == "geometry: PSNR means nothing on method_crop"
+    assert "psnr@recrop" not in crop
+    assert undone["psnr@recrop"].value > 25
+    assert (undone["psnr@recrop"].geometry, undone["level"].geometry) == ("recrop", "method_crop")
+    assert "re-aligned: scale 0.78" in undone["psnr@recrop"].notes
+    assert undone["level"].value == crop["level"].value
+    items[0].generated.write_bytes(items[1].generated.read_bytes())
+    again = score("recrop", items[:1], tmp_path / "out", metrics, normalise=Normalise(geometry="recrop"))
+    said = {r.metric: (r.reason or "").split(":")[0] for r in again}
+    assert said == {"psnr": "geometry", "psnr@recrop": "no_face", "level": ""}
+
+
+def test_each_method_is_normalised_its_own_way(items: list[ScoreItem], tmp_path: Path):
+    wide = tmp_path / "wide.mp4"
+    media.write_video(wide, [np.hstack([GREY, GREY // 2])] * 10)
+    jobs = {"a": items[:1], "b": [dataclasses.replace(items[0], generated=wide)]}
+    how = {"b": Normalise(panel=(256, 0, 256, 256))}
+    found = score_all(jobs, tmp_path / "out", [Level()], normalise=how)
+    assert found["a"][0].value == pytest.approx(102, abs=1.5)
+    assert found["b"][0].value == pytest.approx(64, abs=1.5)
+
+
+def test_seconds_are_kept_and_count_as_no_change(items: list[ScoreItem], tmp_path: Path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    timed = [dataclasses.replace(item, generation_s=1.5) for item in items]
+    metrics = [Level(), get_metric("fps")]
+    first = score("m", timed, here, metrics)
+    score("m", timed, there, metrics)
+    assert all(0 < result.seconds < 10 for result in first)
+    assert {round(result.value, 3) for result in first if result.metric == "fps"} == {6.667}
+    one, other = (pq.read_table(scores_path(out, "m")) for out in (here, there))
+    assert one.drop_columns(["seconds"]).equals(other.drop_columns(["seconds"]))
+    assert other.schema.metadata[b"fingerprint"] == one.schema.metadata[b"fingerprint"]
+    assert [r.seconds for r in score("m", timed, here, metrics)] == [r.seconds for r in first]
+
+
+def untimed(out: Path) -> pa.Table:
+    return pq.read_table(scores_path(out, "m")).drop_columns(["seconds"])
+
+
+def test_neither_workers_nor_the_order_of_clips_change_a_bit(items: list[ScoreItem], tmp_path: Path):
+    metrics = [get_metric("psnr"), get_metric("cpbd")]
+    score("m", items, tmp_path / "one", metrics)
+    score("m", items, tmp_path / "two", metrics, workers=2)
+    assert untimed(tmp_path / "one").equals(untimed(tmp_path / "two"))
+    score("m", items[::-1], tmp_path / "turned", metrics)
+    by_clip = [("clip_id", "ascending"), ("metric", "ascending")]
+    assert untimed(tmp_path / "turned").sort_by(by_clip).equals(untimed(tmp_path / "one").sort_by(by_clip))
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_to_the_last_bit(items: list[ScoreItem], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("ray", reason="needs the extra 'ray'")
+    from benchmark.cli._scoring import ray_runner
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    metrics = [get_metric("psnr"), get_metric("cpbd")]
+    score("m", items, tmp_path / "here", metrics)
+    score("m", items, tmp_path / "ray", metrics, runner=ray_runner("ray", None, 1))
+    assert untimed(tmp_path / "here").equals(untimed(tmp_path / "ray"))
+    assert ray_runner("local", None, 1) is None
 
 
 def test_weights_that_arrive_are_used(items: list[ScoreItem], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
