@@ -118,6 +118,8 @@ class Sample:
     def draws(self) -> "np.ndarray | Interval":
         """The set's value in every resample, float64 (R,), or an `Interval` without numbers that says why not."""
         number = self._num_drawn()
+        if not number and self.arrays:
+            return Interval(reason="infinite: every clip is")
         if number < MIN_SPEAKERS:
             return Interval(reason=f"too_few_speakers: {number}, at least {MIN_SPEAKERS} needed")
         drawn = self._drawn_terms() if self.terms is not None else self._drawn_sets()

@@ -52,6 +52,8 @@ class Seen:
         """The row; raises `NotJudgedError` where there is none."""
         if method is None:
             raise NotJudgedError("no ground truth was scored")
+        if method not in {name for name, _ in self.rows}:
+            raise NotJudgedError(f"{method} was not scored")
         if (method, metric) not in self.rows:
             raise NotJudgedError(f"{method} was not scored with {metric}")
         return self.rows[method, metric]

@@ -35,6 +35,7 @@ from benchmark.clip_score import ClipScore
 from benchmark.metric import MetricBase
 from benchmark.summary import ScoreRow
 from benchmark.tables.board import Board, Line, num_clips
+from benchmark.tables.cells import value_text
 from chdtf.schema import FPS
 
 PAGE_DATA_VERSION = 1
@@ -141,7 +142,7 @@ def _cell(metric: MetricBase, row: ScoreRow) -> dict[str, Json]:
         "tie_group": row.tie_group,
         "mark": row.mark,
         "note": row.note,
-        "text": "null" if row.value is None else f"{row.value:.{metric.digits}f}",
+        "text": value_text(metric, row),
     }
 
 

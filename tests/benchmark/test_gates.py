@@ -83,7 +83,8 @@ def test_what_cannot_be_judged_says_why():
         assert found[name].detail == "gt has no lse_c (weights_missing: syncnet_v2.model)"
     assert found["truth_copy"].state == PASSED
     found = judged({("gt_shuffled", metric): "" for metric in GOOD})
-    assert found["shuffled_sound"].detail == "gt_shuffled was not scored with lse_c"
+    assert found["shuffled_sound"].detail == "gt_shuffled was not scored"
+    assert judged({("still", "lse_c"): ""})["still_sync"].detail == "still was not scored with lse_c"
     assert judged({("gt", metric): "" for metric in GOOD})["truth_copy"].detail == "no ground truth was scored"
     assert found["shifted_offset"].detail == "no metric that it concerns was measured"
 

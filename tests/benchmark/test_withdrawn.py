@@ -10,7 +10,9 @@ import pytest
 from baselines.method import load_method
 from benchmark.cli.run import evaluate
 from benchmark.clip_score import ClipScore
-from benchmark.leaderboard import markdown, wide_csv
+from benchmark.tables.board import Board
+from benchmark.tables.csv_tables import wide_csv
+from benchmark.tables.markdown import markdown
 from benchmark.metric import get_metric
 from benchmark.summary import ScoreRow, summarise
 from benchmark.withdrawn import withdrawn_clips
@@ -49,9 +51,9 @@ def test_a_metric_that_needs_all_clips_needs_those_that_are_left():
 
 def test_the_tables_say_how_many_were_left_out_and_why():
     found = rows(score("psnr", 0, 20.0), score("psnr", 1, None, WORDS))
-    assert f"{WORDS} (1 clips, not counted)" in wide_csv(found)
-    text = markdown(found)
-    assert "## d, test: 1 clips" in text
+    assert f"{WORDS} (1 clips, not counted)" in wide_csv(Board(tuple(found)))
+    text = markdown(Board(tuple(found)))
+    assert "## d, test: 1 clip, 1 speaker" in text
     assert "20.00 " in text
     assert "[1]" in text
     assert f"[1] {WORDS} (1 clips, not counted)" in text
