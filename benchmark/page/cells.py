@@ -99,17 +99,20 @@ def cell_of(place: Column, cell: dict[str, Json] | None, is_paper: bool, notes: 
     if cell["infinite"]:
         told.append(notes.number(_infinite(metric, cell)))
     interval, bar = _interval(place, cell)
-    if not interval and cell["interval_reason"]:
+    if not interval and cell["interval_reason"] and not is_paper:
         told.append(notes.number(f"no interval: {visible(cell['interval_reason'])}"))
+    if cell.get("note"):
+        told.append(notes.number(visible(cell["note"])))
     is_partial = cell["scored"] < cell["expected"]
+    top = "top" if cell["tie_group"] == 1 else ""
     return Cell(
         metric=metric["name"],
         text=visible(cell["text"]),
-        classes=" ".join(filter(None, (variant, cell["mark"], "partial" if is_partial else ""))),
+        classes=" ".join(filter(None, (variant, cell["mark"], top, "partial" if is_partial else ""))),
         merit=_merit(place, cell["value"]),
         hover=_hover(place, cell, reasons),
         mark={"best": "best", "second": "second best"}.get(cell["mark"], ""),
-        tie=_letter(cell["tie_group"]),
+        tie="" if cell["tie_group"] is None else str(cell["tie_group"]),
         notes=tuple(told),
         coverage=_coverage(cell) if is_partial else "",
         interval=interval,
@@ -133,12 +136,6 @@ def _merit(place: Column, value: float | str) -> str | None:
     elif place.metric["better"] == "truth" and place.target is not None:
         number = -abs(number - place.target)
     return {"inf": "Infinity", "-inf": "-Infinity"}.get(str(number), f"{number:.6g}")
-
-
-def _letter(group: int | None) -> str:
-    if group is None:
-        return ""
-    return chr(ord("a") + group - 1) if 1 <= group <= 26 else str(group)
 
 
 def _coverage(cell: dict[str, Json]) -> str:
@@ -182,6 +179,7 @@ def _hover(place: Column, cell: dict[str, Json], reasons: Sequence[str]) -> str:
         parts.append(f"no interval: {visible(cell['interval_reason'])}")
     if cell["expected"]:
         parts.append(f"{cell['scored']} of {cell['expected']} clips scored")
-    if cell["mark"]:
-        parts.append("best" if cell["mark"] == "best" else "second best")
+    if cell["tie_group"] is not None:
+        better = cell["tie_group"] - 1
+        parts.append(f"{better or 'no'} method{'' if better == 1 else 's'} better beyond chance")
     return "; ".join([*parts, *reasons])

@@ -12,7 +12,7 @@ _GROUPS = {
     "ground_truth": "Ground truth",
     "method": "Methods, measured",
     "control": "Controls: they show what a metric does and does not see, and do not compete",
-    "paper": "As printed in the paper: other clips and code, for comparison only",
+    "paper": "As printed in the paper, without intervals: other clips and other code, for comparison only",
 }
 _KINDS = {"ground_truth": "ground truth", "method": "methods", "control": "controls", "paper": "the paper's"}
 _PAPER = ("lse_c", "lmd", "blink", "cpbd", "psnr")
@@ -110,6 +110,7 @@ class Printed:
     caption: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
+    num_words: int  # columns before the numbers
 
 
 def view(data: dict[str, Json]) -> View:
@@ -239,10 +240,11 @@ def _row(row: dict[str, Json], columns: Sequence[Any], is_paper: bool, clip_sets
 
 def _printed(table: dict[str, Json]) -> Printed:
     metrics = table["metrics"]
+    columns = [[row["values"].get(metric["name"]) for row in table["rows"]] for metric in metrics]
+    numbers = zip(*(_as_printed(values) for values in columns), strict=True)
     rows = [
-        [visible(row["dataset"]), visible(row["category"]), visible(row["label"]), visible(row["eye_blink"])]
-        + [_as_printed(row["values"].get(metric["name"])) for metric in metrics]
-        for row in table["rows"]
+        [*(visible(row[name]) for name in ("dataset", "category", "label", "eye_blink")), *texts]
+        for row, texts in zip(table["rows"], numbers, strict=True)
     ]
     headings = ["Data set", "Group", "Method", "Blinks from", *(visible(metric["label"]) for metric in metrics)]
     kept = [place for place in range(len(headings)) if place >= 4 or any(row[place] for row in rows)]
@@ -251,8 +253,15 @@ def _printed(table: dict[str, Json]) -> Printed:
         caption=visible(table["caption"], 1000),
         headings=[headings[place] for place in kept],
         rows=[[row[place] for place in kept] for row in rows],
+        num_words=sum(place < 4 for place in kept),
     )
 
 
-def _as_printed(value: Json) -> str:
-    return "-" if value is None else visible(value)
+def _as_printed(values: Sequence[Json]) -> list[str]:
+    """A column with one number of decimals, which numbers in JSON have lost at their end; "-" where nothing stands."""
+    digits = max((len(str(value).partition(".")[2]) for value in values if isinstance(value, float)), default=0)
+    return ["-" if value is None else f"{value:.{digits}f}" if _is_number(value) else str(value) for value in values]
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float)

@@ -108,8 +108,10 @@ def table(dataset: str, subset: str, clips: int, listed: list[dict[str, Any]], s
         competing = [row["cells"][name] for row in rows if (row["kind"], row["origin"]) == ("method", "measured")]
         ranked = [one for one in competing if one["scored"] == clips]
         for number, one in enumerate(sorted(ranked, key=lambda one: one["value"] * (-1 if better == "higher" else 1))):
-            marks = ("best", "second") if name in ("lmd", "cpbd", "psnr", "fps") else ()
-            one |= {"tie_group": 1 + number // 2, "mark": marks[number] if number < len(marks) else ""}
+            is_clear = name in ("lmd", "cpbd", "psnr", "fps")
+            marks = ("best", "second") if is_clear else ()
+            group = number + 1 if number < 2 and is_clear else 1 + number // 2 * 2
+            one |= {"tie_group": group, "mark": marks[number] if number < len(marks) else ""}
     return {"dataset": dataset, "split": "test", "subset": subset, "num_clips": clips, "rows": rows}
 
 

@@ -14,9 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from benchmark.clip_score import ClipScore
+from benchmark.metric import get_metric
 from benchmark.page import PAGE, write_page
 from benchmark.page.pack import GAP, LETTERS, as_script, pack, pack_curve, thinned
 from benchmark.page.page import render
+from benchmark.paper import paper_rows, printed_tables
+from benchmark.summary import summarise
+from benchmark.tables.board import Board, MethodFacts
+from benchmark.tables.page_data import page_data
 
 VOID = {"meta", "input", "br", "path", "circle", "link"}
 
@@ -138,6 +144,37 @@ def test_rows_on_other_clips_are_told_apart(made_up: Any, page: Page) -> None:
 def test_the_papers_tables_are_shown_as_printed(page: Page) -> None:
     assert "Table II: Comparison on CHDTF." in page.text
     assert "Diffusion" in page.text
+
+
+def test_what_the_tables_gather_is_what_the_page_reads() -> None:
+    draw = np.random.default_rng(0)
+    names = ("psnr", "ear", "cpbd")
+    scores = {
+        method: [
+            ClipScore(
+                method, f"c{clip}", f"s{clip}", ("en", "zh")[clip % 2], "test", name, 20.0 + clip, None, values, {}
+            )
+            for clip in range(4)
+            for name in names
+            for values in [draw.uniform(0.1, 0.3, (30, 1))]
+        ]
+        for method in ("ground_truth", "still")
+    }
+    kinds = {"ground_truth": "ground_truth", "still": "method"}
+    metrics = [get_metric(name) for name in names]
+    rows = [row for name, found in scores.items() for row in summarise(found, metrics, "chdtf", "", kinds[name])]
+    board = Board((*rows, *paper_rows({"chdtf"})), facts={"still": MethodFacts(input="image")}, notes=("a remark",))
+    everything = [score for found in scores.values() for score in found]
+    videos = {("chdtf", "still", "c0"): "generated/still/c0.mp4", ("chdtf", "", "c0"): "inputs/c0/video.mp4"}
+    data = json.loads(json.dumps(page_data(board, {"chdtf": everything}, videos, printed_tables())))
+    page = Page(render(data))
+    for text in ("chdtf, test, language zh", "Ours-image", "a remark", "Table IV: ", "14.540"):
+        assert text in page.text
+    [found] = pack(data)["sets"]
+    assert [method["title"] for method in found["methods"]] == ["ground_truth", "still"]
+    assert [method["videos"]["prefix"] for method in found["methods"]] == ["inputs/", "generated/still/"]
+    assert list(found["methods"][1]["missing"]) == [1, 2, 3]
+    assert len(found["methods"][1]["curves"]["ear"][0][3]) == 30
 
 
 def test_a_board_without_clips_or_rows_is_a_page(made_up: Any) -> None:
