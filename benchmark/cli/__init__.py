@@ -18,6 +18,7 @@ from pathlib import Path
 from chdtf.errors import UserError, is_disk_full
 
 _HELP = ("-h", "--help")
+_WRONG_PLACE = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def verbs() -> dict[str, Path]:
@@ -100,5 +101,7 @@ def _explained(error: BaseException, debug: bool) -> tuple[str, int]:
         return str(error), 2
     if is_disk_full(error):
         return "no space left on the disk; free some and run the same command again", 2
+    if isinstance(error, _WRONG_PLACE) and error.filename:
+        return f"{error.filename}: {(error.strerror or 'cannot be used').lower()}; name another place", 2
     hint = "" if debug else "; this is a bug: run again with --debug for the traceback, and report it"
     return f"{type(error).__name__}: {error}{hint}", 1
