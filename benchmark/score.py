@@ -25,7 +25,7 @@ from chdtf.errors import UserError
 from chdtf.files import sha256_file
 from chdtf.schema import OUTCOME
 
-__all__ = ["Runner", "Score", "identity", "score", "score_all", "scores_path"]
+__all__ = ["Runner", "Score", "check_method_name", "identity", "score", "score_all", "scores_path"]
 
 CLIPS_PER_SHARD = 4
 TABLE = pa.schema([*(field for field in ITEMS if field.name not in OUTCOME.names), *SCORES, *OUTCOME])
@@ -36,6 +36,12 @@ Runner = Callable[[Sequence[Chain], Progress], Outcome]  # such as `run_ray` wit
 def scores_path(out: Path, method: str) -> Path:
     """Where the per-clip results of a method lie."""
     return out / "scores" / f"{method}.parquet"
+
+
+def check_method_name(method: str) -> None:
+    """Raise `UserError` unless the name can be that of a file and a column."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", method):
+        raise UserError(f"method name {method!r}: use letters, digits, '.', '_' and '-'")
 
 
 def score_all(
@@ -85,8 +91,7 @@ def _stage(method: str, metrics: Sequence[MetricBase], normalise: Normalise | Ma
 
 
 def _chains(method: str, items: Sequence[ScoreItem], out: Path, stage: Score) -> list[Chain]:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", method):
-        raise UserError(f"method name {method!r}: use letters, digits, '.', '_' and '-'")
+    check_method_name(method)
     seen: set[str] = set()
     for item in items:
         if item.clip_id in seen:

@@ -99,9 +99,12 @@ class Command:
         return 1 if pairing.missing else 0
 
     def _name(self) -> str:
+        from benchmark.score import check_method_name
+
         name = self.method or re.sub(r"[^A-Za-z0-9._-]+", "-", self.generated.resolve().name).strip("-._") or "method"
         if name == TRUTH and self.reference and not self.skip_ground_truth:
             raise UserError(f"method name {TRUTH!r} is that of the references; choose another with --method")
+        check_method_name(name)
         return name
 
     def _metrics(self) -> "list[MetricBase]":
