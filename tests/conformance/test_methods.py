@@ -33,7 +33,7 @@ def test_driver_takes_a_job_file_and_imports_no_other_method(name: str) -> None:
 def test_ground_truth_and_controls_are_there() -> None:
     roles = {name: load_method(name).role for name in method_names()}
     assert roles["gt"] == "reference"
-    assert roles["gt_shifted"] == roles["still"] == "control"
+    assert roles["gt_shifted"] == roles["gt_shuffled"] == roles["still"] == "control"
     assert roles["disenttalk"] == "method"
 
 
