@@ -109,7 +109,8 @@ def frechet_distance(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -
         return float("nan")
     (m1, f1), (m2, f2) = _moments(ours), _moments(theirs)
     root = np.linalg.svd(f1 @ f2.T, compute_uv=False).sum()
-    return float(((m1 - m2) ** 2).sum() + (f1**2).sum() + (f2**2).sum() - 2 * root)
+    # rounding can leave less than nothing
+    return max(0.0, float(((m1 - m2) ** 2).sum() + (f1**2).sum() + (f2**2).sum() - 2 * root))
 
 
 def _moments(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -120,5 +121,8 @@ def _moments(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     if count <= len(mean):
         return mean, np.concatenate(list(centred)) / np.sqrt(count - 1)
     covariance = sum(part.T @ part for part in centred) / (count - 1)
-    spread, axes = np.linalg.eigh(covariance)
-    return mean, np.sqrt(np.maximum(spread, 0))[:, None] * axes.T
+    try:
+        return mean, np.linalg.cholesky(covariance).T
+    except np.linalg.LinAlgError:  # a feature that never changes, or as good as that
+        spread, axes = np.linalg.eigh(covariance)
+        return mean, np.sqrt(np.maximum(spread, 0))[:, None] * axes.T

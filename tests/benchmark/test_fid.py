@@ -47,6 +47,9 @@ def test_equals_the_formula_however_the_frames_are_spread_over_clips(
     assert whole == pytest.approx(by_matrix_root(a.astype(np.float64), b.astype(np.float64)), rel=1e-5, abs=1e-5)
     assert frechet_distance([a[cut:], a[:cut]], [b[:cut], b[cut:]]) == pytest.approx(whole, rel=1e-9, abs=1e-9)
     assert frechet_distance([b], [a]) == pytest.approx(whole, rel=1e-9, abs=1e-9)
+    assert 0 <= frechet_distance([a], [a]) < 1e-9
+    with_a_constant = [[np.column_stack([side, np.full(len(side), 7)])] for side in (a, b)]
+    assert frechet_distance(*with_a_constant) == pytest.approx(whole, rel=1e-6, abs=1e-6)
 
 
 def test_few_frames_lack_rank_and_are_exact_all_the_same():
