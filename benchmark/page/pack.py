@@ -181,7 +181,8 @@ def _curves(found: dict[str, list[dict[str, Json]]]) -> dict[tuple[str, str, str
     for name, curves in found.items():
         for curve in curves:
             key = (curve["dataset"], curve["clip_id"], curve["method"])
-            values = np.array([np.nan if isinstance(v, str) else v for v in curve["values"]], np.float64)  # None: NaN
+            values = np.array(curve["values"], np.float64)  # null becomes NaN, "inf" infinite
+            values[~np.isfinite(values)] = np.nan
             if np.isfinite(values).any():
                 packed.setdefault(key, {})[name] = pack_curve(values, curve["fps"], points)
     return packed

@@ -6,11 +6,12 @@ reason can run, and nothing is loaded but videos beside the page.
 """
 
 import base64
+import functools
 import hashlib
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from benchmark.page.pack import as_script, pack
@@ -38,16 +39,9 @@ def render(data: dict[str, Any]) -> str:
     """The whole page. Raises ValueError when the data are of another version."""
     if data["version"] != VERSION:
         raise ValueError(f"page data of version {data['version']}; this page reads version {VERSION}")
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = _text("style.css")
     script = '"use strict";\n(() => {\n' + "\n".join(_text(name) for name in _SCRIPTS) + "})();\n"
-    page: str = environment.get_template("page.html").render(
+    page: str = _template().render(
         view=view(data),
         has_clips=bool(data["clips"]),
         policy=_policy(style, script),
@@ -56,6 +50,18 @@ def render(data: dict[str, Any]) -> str:
         data=Markup(as_script(pack(data))),  # noqa: S704 - as_script leaves no character that ends a script
     )
     return page
+
+
+@functools.cache  # to compile it takes longer than to print a page
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
 
 
 def _text(name: str) -> str:

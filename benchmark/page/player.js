@@ -124,7 +124,11 @@ const player = {
 
   start() {
     const on = (id, event, action) => player.control(id).addEventListener(event, action);
-    on("play", "click", () => (player.isPlaying ? player.pause() : player.play()));
+    on("play", "click", () => {
+      if (!player.isPlaying) { player.play(); return; }
+      player.pause();
+      player.seek(player.time()); // all at the very same moment
+    });
     on("back", "click", () => player.step(-1));
     on("forth", "click", () => player.step(1));
     on("seek", "input", (event) => player.seek(Number(event.target.value)));

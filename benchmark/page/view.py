@@ -200,7 +200,7 @@ def _table(number: int, table: dict[str, Json], data: dict[str, Json]) -> Table:
         others = [row for row in table["rows"] if (_group_of(row) == "paper") == (name == "paper")]
         columns = [column(metric, others) for metric in metrics]
         groups.append(Group(name, label, [_row(row, columns, name == "paper", clip_sets, notes) for row in rows]))
-    language = "" if table["subset"] == "all" else f", language {visible(table['subset'])}"
+    language = "" if table["subset"] == "all" else f", language {visible(table['subset']) or 'unknown'}"
     split = f", {visible(table['split'])}" if table["split"] else ""
     return Table(
         number=number,

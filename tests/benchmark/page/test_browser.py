@@ -207,6 +207,8 @@ def test_videos_play_in_step_under_one_control(tab: Any) -> None:
     assert max(shown) - min(shown) < 0.15
     tab.run("document.getElementById('play').click()")
     tab.wait("[...document.querySelectorAll('#videos video')].every((v) => v.paused)")
+    shown = tab.run(times)
+    assert max(shown) - min(shown) < 1e-3
     slider = "document.getElementById('seek')"
     tab.run(f"{slider}.value = 1.02, {slider}.dispatchEvent(new Event('input'))")
     tab.run("document.getElementById('forth').click()")
