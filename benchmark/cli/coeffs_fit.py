@@ -24,8 +24,8 @@ class Command:
     """Fit a face model to videos, or again to the stored landmarks of datasets, as the stage `fit` of a build does.
 
     Writes a row a clip: model, its hash, fitter, identity, expression, pose, which frames are valid, and the error.
-    `disentbench coeffs info` tells of it; `coeffs convert` copies and resamples it, and makes .mat and .npy of bfm. Videos
-    are tracked at 25 fps.
+    `disentbench coeffs info` tells of it; `coeffs convert` copies and resamples it, and makes .mat and .npy of
+    bfm. Videos are tracked at 25 fps.
     """
 
     source: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO|DATASET [...]")]
