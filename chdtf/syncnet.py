@@ -4,7 +4,9 @@ Follows joonson/syncnet_python, SyncNetInstance.evaluate (Chung and Zisserman, A
 the sound in memory instead of JPEG and WAV files.
 """
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,25 +23,58 @@ BATCH = 16
 
 
 class Encoder(Protocol):
-    """SyncNet's two streams; tests put another in its place."""
+    """SyncNet's two streams over a whole clip (`chdtf.syncnet_network.FastSyncNet`); tests put another in its place."""
 
-    def forward_lip(self, x: Any) -> Any:
-        """(N, 3, 5, 224, 224) float32 BGR 0-255 -> (N, 1024), not normalised."""
+    def lips(self, crops: np.ndarray) -> np.ndarray:
+        """uint8 (T, 224, 224, 3) RGB -> float32 (T - 4, D): features of all windows of five frames."""
         ...
 
-    def forward_aud(self, x: Any) -> Any:
-        """(N, 1, 13, 20) float32 MFCC -> (N, 1024), not normalised."""
+    def sounds(self, cepstra: np.ndarray) -> np.ndarray:
+        """float32 (N, 13, 20) MFCC -> float32 (N, D)."""
         ...
 
 
-def load_syncnet(path: Path) -> Any:
-    """The network of syncnet-python with a state dict from `path`, in evaluation mode on the CPU."""
+class WindowEncoder:
+    """A network with `forward_lip` and `forward_aud`, as syncnet-python has it, window by window.
+
+    They take (N, 3, 5, 224, 224) float32 BGR 0-255 and (N, 1, 13, 20) float32 MFCC, and give (N, D), not normalised.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self.network = network
+
+    def lips(self, crops: np.ndarray) -> np.ndarray:
+        """See `Encoder`."""
+        count = len(crops) - WINDOW_FRAMES + 1
+        bgr = crops[..., ::-1].transpose(0, 3, 1, 2)
+        batches = [range(i, min(count, i + BATCH)) for i in range(0, count, BATCH)]
+        clips = (np.stack([bgr[i : i + WINDOW_FRAMES].swapaxes(0, 1) for i in batch]) for batch in batches)
+        return self._forward(self.network.forward_lip, (clip.astype(np.float32) for clip in clips))
+
+    def sounds(self, cepstra: np.ndarray) -> np.ndarray:
+        """See `Encoder`."""
+        batches = (cepstra[i : i + BATCH, None] for i in range(0, len(cepstra), BATCH))
+        return self._forward(self.network.forward_aud, batches)
+
+    @staticmethod
+    def _forward(stream: Any, batches: Iterator[np.ndarray]) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            features: np.ndarray = torch.cat([stream(torch.tensor(batch)) for batch in batches]).numpy()
+        return features
+
+
+def load_syncnet(path: Path) -> Encoder:
+    """The network of syncnet-python with a state dict from `path`, in evaluation mode on the CPU, made fast."""
     import torch
     from syncnet_python import SyncNetModel
 
+    from chdtf.syncnet_network import FastSyncNet
+
     network = SyncNetModel()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network.eval()
+    return FastSyncNet(network.eval())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,22 +102,32 @@ def mfcc(waveform: np.ndarray) -> np.ndarray:
     return np.asarray(python_speech_features.mfcc(pcm, SAMPLE_RATE_HZ).T, dtype=np.float32)
 
 
-def embed(encoder: Encoder, crops: np.ndarray, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features of all windows, float32 (N, D) each: uint8 (T, 224, 224, 3) RGB crops, and float32 (S,) sound."""
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """How many threads share a sum decides its last bits: with one, every machine and worker gives the same."""
     import torch
 
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def embed(encoder: Any, crops: np.ndarray, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features of all windows, float32 (N, D) each: uint8 (T, 224, 224, 3) RGB crops, and float32 (S,) sound.
+
+    `encoder` is an `Encoder`, or a network that `WindowEncoder` takes. Raises `ValueError` when not one window fits.
+    """
     count = num_windows(len(crops), len(waveform))
+    if count < 1:
+        raise ValueError(f"too_short: {len(crops)} frames and {len(waveform)} samples give no window")
+    streams: Encoder = encoder if hasattr(encoder, "lips") else WindowEncoder(encoder)
     cepstra = mfcc(waveform)
-    lips, sounds = [], []
-    with torch.inference_mode():
-        for begin in range(0, count, BATCH):
-            starts = range(begin, min(count, begin + BATCH))
-            clip = np.stack([crops[i : i + WINDOW_FRAMES, :, :, ::-1] for i in starts])  # RGB -> BGR
-            lips.append(encoder.forward_lip(torch.from_numpy(clip.transpose(0, 4, 1, 2, 3).astype(np.float32))))
-            first = [MFCC_PER_FRAME * i for i in starts]
-            speech = np.stack([cepstra[None, :, k : k + WINDOW_MFCC] for k in first])
-            sounds.append(encoder.forward_aud(torch.from_numpy(speech)))
-    return torch.cat(lips).numpy(), torch.cat(sounds).numpy()
+    speech = np.stack([cepstra[:, MFCC_PER_FRAME * i : MFCC_PER_FRAME * i + WINDOW_MFCC] for i in range(count)])
+    with _one_thread():
+        return streams.lips(crops[: count + WINDOW_FRAMES - 1]), streams.sounds(speech)
 
 
 def shifted_distances(lips: np.ndarray, sounds: np.ndarray, vshift: int) -> np.ndarray:
@@ -123,16 +168,22 @@ def without_gaps(landmarks: np.ndarray, max_gap_frames: int) -> np.ndarray:
 
 
 def face_crops(frames: np.ndarray, landmarks: np.ndarray, crop_scale: float = 0.4) -> np.ndarray:
-    """Crop faces as SyncNet's run_pipeline.py does, with the landmarks' bounding box in place of the detector's.
+    """`box_crops` with the bounding boxes of landmarks, float (T, L, 3) px without NaN, in place of a detector's."""
+    points = landmarks[..., :2].astype(np.float64)
+    return box_crops(frames, np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1), crop_scale)
 
-    uint8 (T, H, W, 3) and float32 (T, L, 3) px without NaN -> uint8 (T, 224, 224, 3). With s = half the larger side of
-    the box and (x, y) its centre, each median-filtered over 13 frames: rows y - s to y + s (1 + 2 c), columns
-    x +- s (1 + c), on frames padded with grey 110.
+
+def box_crops(frames: np.ndarray, boxes: np.ndarray, crop_scale: float = 0.4) -> np.ndarray:
+    """Crop faces as SyncNet's run_pipeline.py does, without its lossy encodings.
+
+    uint8 (T, H, W, 3) and float64 (T, 4) px (left, top, right, bottom) -> uint8 (T, 224, 224, 3). With s = half the
+    larger side of the box and (x, y) its centre, each median-filtered over 13 frames: rows y - s to y + s (1 + 2 c),
+    columns x +- s (1 + c), on frames padded with grey 110.
     """
     import cv2
     from scipy.ndimage import median_filter
 
-    low, high = landmarks[..., :2].min(axis=1).astype(np.float64), landmarks[..., :2].max(axis=1).astype(np.float64)
+    low, high = boxes[:, :2], boxes[:, 2:]
     half = (high - low).max(axis=1) / 2
     # zeros beyond the ends, as scipy.signal.medfilt has them
     half, x, y = (median_filter(v, 13, mode="constant") for v in (half, *((low + high) / 2).T))
