@@ -260,21 +260,21 @@ def fetch(name: str, progress: Progress | None = None, registry: Mapping[str, We
     found = check(name, registry)
     if found.state == "ok":
         return found.path
-    weights = found.weights
+    weights, path = found.weights, folder() / found.weights.filename
     if weights.recipe:
-        return _put_together(weights, weights.recipe(), found.path, progress)
+        return _put_together(weights, weights.recipe(), path, progress)
     try:
-        with atomic_path(found.path) as temporary:
+        with atomic_path(path) as temporary:
             _download(weights, temporary, progress)
             _refuse_wrong_hash(weights, temporary)
     except (OSError, http.client.HTTPException) as error:
         if is_disk_full(error):
-            raise UserError(f"{found.path.parent}: no space for {weights.size_bytes} bytes") from error
+            raise UserError(f"{path.parent}: no space for {weights.size_bytes} bytes") from error
         if isinstance(error, PermissionError):
-            raise UserError(f"{found.path.parent}: cannot write there; set DISENTBENCH_WEIGHTS") from error
+            raise UserError(f"{path.parent}: cannot write there; set DISENTBENCH_WEIGHTS") from error
         why = getattr(error, "reason", error)
-        raise UserError(f"{weights.url}: {why}; download it yourself and put it at {found.path}") from error
-    return found.path
+        raise UserError(f"{weights.url}: {why}; download it yourself and put it at {path}") from error
+    return path
 
 
 def _put_together(weights: Weights, recipe: Recipe, path: Path, progress: Progress | None) -> Path:

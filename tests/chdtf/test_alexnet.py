@@ -1,5 +1,6 @@
 """The trunk of LPIPS is accepted by its values, whatever file they lie in."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -62,3 +63,16 @@ def test_the_registry_takes_a_copy_of_the_features(shared: Path, tmp_path: Path,
     assert weights.find("alexnet") == tmp_path / "alexnet-owt-7be5be79.pth"
     torch.save(made_up(), tmp_path / "alexnet-owt-7be5be79.pth")
     assert weights.check("alexnet").state == "mismatch"
+
+
+def test_a_wrong_copy_does_not_stand_in_the_way_of_fetching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is downloaded gets its own name, and the other file is left as it is."""
+    monkeypatch.setenv("DISENTBENCH_WEIGHTS", str(tmp_path))
+    copy = tmp_path / "alexnet_features.pth"
+    copy.write_bytes(b"another")
+    found = weights.check("alexnet")
+    assert (found.state, found.path) == ("mismatch", copy)
+    entry = dataclasses.replace(found.weights, url="http://127.0.0.1:1/x")
+    with pytest.raises(UserError, match=r"put it at .*/alexnet-owt-7be5be79\.pth"):
+        weights.fetch("alexnet", registry={"alexnet": entry})
+    assert copy.read_bytes() == b"another"
