@@ -49,6 +49,7 @@ SCORES = pa.schema(
         pa.field("reference_normalised_sha256", pa.string()),
         pa.field("geometry", pa.string()),  # of the frames that were measured: `benchmark.metric.GEOMETRIES`
         pa.field("notes", pa.string()),  # what normalisation did to the generated video
+        pa.field("normalise", pa.string()),  # JSON: what normalisation was told to undo
         pa.field("metric_config", pa.string()),  # JSON: version, options, weights and packages of the metric
         # of `measure`; what metrics share counts for the first. The one column that differs between equal runs, and
         # that the file's `fingerprint` leaves out

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 from benchmark.clip_score import SCORES
 from benchmark.footage import Footage, Unscored
 from benchmark.geometry import is_realigned, realign
+from benchmark.known import Known, known_values
 from benchmark.metric import MetricBase
 from benchmark.normalise import AS_IS, Normalise
 from chdtf import weights
@@ -39,21 +40,27 @@ class Score:
     metrics: tuple[MetricBase, ...]
     identities: tuple[str, ...]  # see `identity`; with it, what a value depends on is in the fingerprint
     normalise: Normalise = AS_IS
+    earlier: Path | None = dataclasses.field(default=None, metadata={"fingerprint": False})  # results to take over
 
-    def load(self) -> dict[str, Any]:
-        """Models of all metrics; in place of a model that cannot be had stands the `Unscored` that says why."""
-        return {metric.name: _load(metric) for metric in self.metrics}
+    def load(self) -> dict[str, Callable[[], Any]]:
+        """Loaders of all metrics' models; for a model that cannot be had they give the `Unscored` that says why."""
+        return {metric.name: functools.cache(functools.partial(_load, metric)) for metric in self.metrics}
 
-    def apply(self, row: Row, model: dict[str, Any], workspace: Workspace) -> Iterator[Row]:
-        """Normalise the clip's videos once and measure them with every metric."""
-        as_is = self._view(row, workspace.root)
-        realigned = functools.cache(as_is.realigned)  # once, and only when a metric asks
+    def apply(self, row: Row, model: dict[str, Callable[[], Any]], workspace: Workspace) -> Iterator[Row]:
+        """Normalise the clip's videos once, when a metric asks, and measure them with every metric."""
+        known = known_values(self.earlier, self.version) if self.earlier else Known({})
+        normalise = json.dumps(dataclasses.asdict(self.normalise))
+        as_is = functools.cache(lambda: self._view(row, workspace.root))
+        realigned = functools.cache(lambda: as_is().realigned())
         for metric, named in zip(self.metrics, self.identities, strict=True):
-            view = realigned() if is_realigned(metric) and self.normalise.geometry == "recrop" else as_is
+            if earlier := known.find(row, normalise, named):
+                yield {**row, **earlier}
+                continue
+            view = realigned() if is_realigned(metric) and self.normalise.geometry == "recrop" else as_is()
             started = time.perf_counter()
             measured = _measure(metric, view, model[metric.name])
             seconds = round(time.perf_counter() - started, 4)
-            about = {"metric": metric.name, "metric_config": named, "seconds": seconds}
+            about = {"metric": metric.name, "metric_config": named, "normalise": normalise, "seconds": seconds}
             yield {**row, **about, **view.columns(), **measured}
 
     def _view(self, row: Row, root: Path) -> "_View":
@@ -128,7 +135,7 @@ def _load(metric: MetricBase) -> Any:
         return problem
 
 
-def _measure(metric: MetricBase, view: _View, model: Any) -> Row:
+def _measure(metric: MetricBase, view: _View, model: Callable[[], Any]) -> Row:
     """The columns of one metric on one clip."""
     try:
         values = _values(metric, view, model)
@@ -148,19 +155,20 @@ def _measure(metric: MetricBase, view: _View, model: Any) -> Row:
     return {"value": value, "values": values, "values_width": width, "details": json.dumps(metric.details(values))}
 
 
-def _values(metric: MetricBase, view: _View, model: Any) -> np.ndarray:
+def _values(metric: MetricBase, view: _View, model: Callable[[], Any]) -> np.ndarray:
     generated, reference = view.generated, view.reference
     if view.problem or generated is None:
         raise view.problem or Unscored("missing_video")
-    if isinstance(model, Unscored):
-        raise model
+    loaded = model()
+    if isinstance(loaded, Unscored):
+        raise loaded
     if "reference" in metric.needs and reference is None:
         raise Unscored("no_reference")
     if generated.geometry not in metric.geometries:
         raise Unscored(f"geometry: {metric.label} means nothing on {generated.geometry}")
     if "audio" in metric.needs and generated.waveform is None:
         raise Unscored(f"no_audio: {generated.no_sound}" if generated.no_sound else "no_audio")
-    return np.asarray(metric.measure(generated, reference, model), np.float64)
+    return np.asarray(metric.measure(generated, reference, loaded), np.float64)
 
 
 def identity(metric: MetricBase) -> str:

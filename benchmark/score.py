@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from benchmark.clip_score import ITEMS, SCORES, SCORES_VERSION, TIMINGS, ClipScore, ScoreItem, clip_score
 from benchmark.geometry import metrics_of
+from benchmark.known import MADE_BY
 from benchmark.measure import Score, identity
 from benchmark.metric import MetricBase
 from benchmark.normalise import AS_IS, Normalise
@@ -61,7 +62,7 @@ def score_all(
     is started. `runner` runs the shards instead of `workers` local processes (0: this one), to the same result.
     Raises `UserError` for a clip named twice.
     """
-    stages = {method: _stage(method, metrics, normalise) for method in jobs}
+    stages = {method: _stage(method, metrics, normalise, out) for method in jobs}
     chains = {method: _chains(method, list(items), out, stages[method]) for method, items in jobs.items()}
     stale = [chain for planned in chains.values() for chain in planned if not chain_is_complete(chain)]
     dead: list[Chain] = []
@@ -84,10 +85,13 @@ def score(
     return score_all({method: items}, out, metrics, workers, progress, normalise, runner)[method]
 
 
-def _stage(method: str, metrics: Sequence[MetricBase], normalise: Normalise | Mapping[str, Normalise]) -> Score:
+def _stage(
+    method: str, metrics: Sequence[MetricBase], normalise: Normalise | Mapping[str, Normalise], out: Path
+) -> Score:
     how = normalise if isinstance(normalise, Normalise) else normalise.get(method, AS_IS)
     measured = metrics_of(metrics, how.geometry)
-    return Score(tuple(measured), tuple(identity(metric) for metric in measured), how)
+    identities = tuple(identity(metric) for metric in measured)
+    return Score(tuple(measured), identities, how, scores_path(out, method).resolve())
 
 
 def _chains(method: str, items: Sequence[ScoreItem], out: Path, stage: Score) -> list[Chain]:
@@ -134,7 +138,8 @@ def _collected(method: str, chains: Sequence[Chain], dead: Sequence[Chain], out:
     target = scores_path(out, method)
     is_there = target.exists() and shard_metadata(target)["fingerprint"] == untimed
     if not (is_there and pq.read_metadata(target).num_rows == len(rows)):
-        write_shard(table, target, untimed, {"scores_version": str(SCORES_VERSION)})
+        about = {"scores_version": str(SCORES_VERSION), MADE_BY: str(stage.version)}
+        write_shard(table, target, untimed, about)
     return [clip_score(row) for row in rows]
 
 

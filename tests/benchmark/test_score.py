@@ -127,6 +127,35 @@ def test_what_changed_is_scored_again(items: list[ScoreItem], tmp_path: Path):
     assert values_of(doubled, "level")["clip_5"] == pytest.approx(60, abs=3)
 
 
+@dataclasses.dataclass(frozen=True)
+class Counted(Level):
+    """Says when it measures."""
+
+    def measure(self, generated: Footage, reference: Footage | None, model: Any) -> np.ndarray:
+        LOADED.append("measured")
+        return super().measure(generated, reference, model)
+
+
+def test_what_is_added_costs_only_itself(items: list[ScoreItem], tmp_path: Path):
+    """A metric, or a clip before all others, whereby every later clip lies in another shard."""
+    out = tmp_path / "out"
+    first = score("m", items[1:], out, [Counted()])
+    assert LOADED.count("measured") == 5
+    more = score("m", items[1:], out, [get_metric("psnr"), Counted()])
+    assert LOADED.count("measured") == 5
+    assert values_of(more, "level") == values_of(first, "level")
+    assert all(value is not None for value in values_of(more, "psnr").values())
+    every = score("m", items, out, [get_metric("psnr"), Counted()])
+    assert LOADED.count("measured") == 6
+    fresh = score("m", items, tmp_path / "fresh", [get_metric("psnr"), Counted()])
+    assert [(r.clip_id, r.metric, r.value) for r in every] == [(r.clip_id, r.metric, r.value) for r in fresh]
+    assert untimed(out).equals(untimed(tmp_path / "fresh"))
+    LOADED.clear()
+    score("m", items, out, [Counted(scale=2.0)])
+    score("m", items, out, [Counted(scale=2.0)], normalise=Normalise(offset_frames=-1))
+    assert LOADED.count("measured") == 12
+
+
 def test_unscored_clips_stay_with_their_reason(items: list[ScoreItem], tmp_path: Path):
     items[0].generated.unlink()
     items[1].generated.write_bytes(b"")
