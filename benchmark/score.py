@@ -124,8 +124,16 @@ def _row(method: str, item: ScoreItem, root: Path) -> Row:
     for role, path in (("generated", item.generated), ("reference", item.reference), ("audio", item.audio)):
         if path is not None:
             row[role] = Path(os.path.relpath(path, root)).as_posix()
-            row[f"{role}_sha256"] = sha256_file(path) if path.is_file() else None
+            row[f"{role}_sha256"] = _sha256(path)
     return row
+
+
+def _sha256(path: Path) -> str | None:
+    """None for what cannot be read: the stage says why."""
+    try:
+        return sha256_file(path) if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _collected(method: str, chains: Sequence[Chain], dead: Sequence[Chain], out: Path, stage: Score) -> list[ClipScore]:
