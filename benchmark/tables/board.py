@@ -1,7 +1,7 @@
 """Board: score rows, what is known of the methods, and the verdicts of the gates; all that a table is made of."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.metric import MetricBase, get_metric, metric_names
 from benchmark.summary import ALL, KINDS, METHOD, PAPER, ScoreRow
@@ -49,11 +49,10 @@ class Board:
     notes: tuple[str, ...] = ()
 
     def metrics(self) -> list[MetricBase]:
-        """Metrics of the rows in the order of columns: as in the paper's Table I, then by name; variants last."""
+        """Metrics of the rows in the order of columns."""
         known = set(metric_names())
         names = {row.metric for row in self.rows if row.metric.partition("@")[0] in known}
-        found = [get_metric(name) for name in sorted(names)]
-        return sorted(found, key=lambda metric: (bool(metric.variant_of), _paper_index(metric.name), metric.name))
+        return in_order([get_metric(name) for name in names])
 
     def lines(self, subset: str | None = ALL) -> list["Line"]:
         """Rows of a table (None: of every subset) by data set: ground truth, methods, controls, then the paper's."""
@@ -103,6 +102,11 @@ class Line:
         if self.is_paper:
             return f"{self.facts.label} (paper)"
         return name if kind in (METHOD, name) else f"{name} ({kind.replace('_', ' ')})"
+
+
+def in_order(metrics: Iterable[MetricBase]) -> list[MetricBase]:
+    """Metrics in the order of columns: as in the paper's Table I, then by name; variants last."""
+    return sorted(metrics, key=lambda metric: (bool(metric.variant_of), _paper_index(metric.name), metric.name))
 
 
 def num_clips(lines: Sequence[Line]) -> int:

@@ -1,6 +1,9 @@
 """Footage made in memory, with planted landmarks where a test needs them."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,3 +54,54 @@ def eyes() -> Callable[[np.ndarray], np.ndarray]:
         return landmarks
 
     return make
+
+
+KINDS = {"gt": "ground_truth", "gt_shifted": "control", "still": "control"}
+
+
+def make_results(
+    folder: Path,
+    values: Mapping[str, Mapping[str, Sequence[float | None]]],
+    dataset: str = "hdtf",
+    *,
+    reason: str = "no_face: found in 1 of 9 frames",
+    references: str = "ref",
+    videos: str = "video",
+    **config: Any,
+) -> Path:
+    """See `write_results`."""
+    from benchmark.metric import get_metric
+    from benchmark.score import TABLE
+    from chdtf.columns import table_from_rows
+    from chdtf.engine.shards import write_shard
+
+    for method, by_metric in values.items():
+        rows = [
+            {
+                "video_id": f"c{k:02d}", "clip_id": f"c{k:02d}", "method": method, "speaker_id": f"s{k // 2:02d}",
+                "language": "en", "split": "test", "metric": metric, "value": value, "values_width": 0,
+                "reason": reason if value is None else None, "values": None if value is None else np.array([value]),
+                "generated": f"../../generated/{method}/c{k:02d}.mp4", "generated_sha256": f"{method} {k} {videos}",
+                "reference": f"../../inputs/c{k:02d}.mp4", "reference_sha256": f"{references} {k}",
+                "metric_config": json.dumps(
+                    {"version": get_metric(metric).version, "options": {}, "weights": {}, "packages": {"av": "15"}}
+                    | config
+                ),
+            }
+            for metric, numbers in by_metric.items()
+            for k, value in enumerate(numbers)
+        ]  # fmt: skip
+        write_shard(table_from_rows(rows, TABLE), folder / "scores" / f"{method}.parquet", "x", {"scores_version": "1"})
+    record = {"config": {"dataset": dataset, "kinds": {name: KINDS.get(name, "method") for name in values}}}
+    (folder / "runs").mkdir(exist_ok=True)
+    (folder / "runs" / "20260101T000000-1.json").write_text(json.dumps(record), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_results() -> Callable[..., Path]:
+    """Writes a folder as `disentbench run` leaves it: values by method and metric, one per clip, two clips a speaker.
+
+    Keywords beyond those of `make_results` change the configuration that every metric records.
+    """
+    return make_results

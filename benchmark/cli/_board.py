@@ -1,0 +1,57 @@
+"""From results per clip to files: what the verbs that make tables share."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.cli._console import say
+
+if TYPE_CHECKING:
+    from benchmark.clip_score import ClipScore
+    from benchmark.tables.board import Board, MethodFacts
+
+KINDS = {"reference": "ground_truth", "method": "method", "control": "control"}  # by role in method.toml
+
+
+def known_facts(names: Iterable[str]) -> "dict[str, MethodFacts]":
+    """What the folders below baselines/ say of those of the methods that they hold."""
+    from baselines.method import load_method, method_names
+    from benchmark.tables.board import MethodFacts
+
+    known = set(method_names())
+    facts = {}
+    for name in sorted(known & set(names)):
+        method = load_method(name)
+        facts[name] = MethodFacts(
+            kind=KINDS[method.role],
+            label=method.label,
+            input=method.input,
+            eye_blink=method.eye_blink,
+            category=getattr(method, "category", ""),
+            audio_shift_frames=getattr(method, "audio_shift_frames", None),
+        )
+    return facts
+
+
+def write_and_show(
+    board: "Board",
+    scores: "Mapping[str, Mapping[str, Sequence[ClipScore]]]",
+    files: Mapping[tuple[str, str, str], Path],
+    out: Path,
+) -> None:
+    """Write all tables and the page below `out`, print the leaderboard, and say where everything is."""
+    from rich.console import Console
+
+    from benchmark.page import write_page
+    from benchmark.paper import printed_tables
+    from benchmark.tables import render_terminal, write_leaderboard
+    from benchmark.tables.page_data import page_data
+
+    table, markdown, latex, _ = write_leaderboard(board, out)
+    videos = {key: Path(os.path.relpath(path, out.resolve())).as_posix() for key, path in files.items()}
+    flat = {dataset: [score for part in found.values() for score in part] for dataset, found in scores.items()}
+    page = write_page(page_data(board, flat, videos, printed_tables()), out)
+    Console().print(render_terminal(board))
+    for title, path in (("CSV", table), ("Markdown", markdown), ("LaTeX", latex), ("page", page)):
+        say(f"{title + ':':<10}{path}")
