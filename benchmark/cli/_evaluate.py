@@ -36,7 +36,7 @@ def evaluate(
 ) -> int:
     """Generate, score and tabulate; returns the exit status: 1 when a method left a clip without a video."""
     from baselines.generate import stage_inputs
-    from benchmark.cli._scoring import rows_of, score_and_keep, show, weights_used
+    from benchmark.cli._scoring import score_and_keep, show, weights_used
     from benchmark.withdrawn import withdrawn_clips
     from chdtf import tombstones
     from chdtf.record import RunRecord
@@ -63,7 +63,7 @@ def evaluate(
         }
         normalise = {method.name: _normalise(method) for method in methods}
         scores = score_and_keep(jobs, results, metrics, normalise, workers, runner, keep_normalised)
-        show(rows_of(scores, metrics, dataset, kinds), results)
+        show(scores, jobs, kinds, dataset, results)
         missing = [one for found in made.values() for one in found.values() if one.reason]
         outcome = "incomplete" if missing else "done"
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """What the verbs that score share: where the work runs, and how results are shown and kept."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from benchmark.metric import MetricBase
     from benchmark.normalise import Normalise
     from benchmark.score import Runner
-    from benchmark.summary import ScoreRow
 
 
 def ray_runner(engine: str, address: str | None, workers: int) -> "Runner | None":
@@ -51,33 +50,27 @@ def score_and_keep(
     return scores
 
 
-def rows_of(
-    scores: "Mapping[str, Iterable[ClipScore]]", metrics: "Sequence[MetricBase]", dataset: str, kinds: Mapping[str, str]
-) -> "list[ScoreRow]":
-    """Rows of the tables, method by method; the run id stays out: the same inputs give the same bytes."""
-    from benchmark.geometry import metrics_of
-    from benchmark.summary import summarise
+def show(
+    scores: "Mapping[str, list[ClipScore]]",
+    jobs: "Mapping[str, Sequence[ScoreItem]]",
+    kinds: Mapping[str, str],
+    dataset: str,
+    out: Path,
+) -> None:
+    """Write the tables and the page below `out`, print the leaderboard, and say where everything is."""
+    from benchmark.cli._board import known_facts, write_and_show
+    from benchmark.tables.make import facts_of_kinds, make_board
+    from benchmark.tables.page_data import REFERENCE
 
-    every = metrics_of(metrics, "recrop")  # a metric that a method was not measured with makes no row
-    found = {method: list(clips) for method, clips in scores.items()}
-    references = {clip.clip_id: clip.reference_sha256 or "" for clips in found.values() for clip in clips}
-    return [
-        row
-        for method, clips in found.items()
-        for row in summarise(clips, every, dataset, run_id="", kind=kinds[method], references=references)
-    ]
-
-
-def show(rows: "Sequence[ScoreRow]", out: Path) -> None:
-    """Write the tables below `out`, print the leaderboard, and say where everything is."""
-    from rich.console import Console
-
-    from benchmark.leaderboard import render_terminal, write_leaderboard
-
-    table, page = write_leaderboard(rows, out)
-    Console().print(render_terminal(rows))
-    say(f"CSV:      {table}")
-    say(f"Markdown: {page}")
+    board = make_board({dataset: scores}, facts_of_kinds(kinds, known_facts(scores)))
+    files = {
+        (dataset, name, item.clip_id): path
+        for method, items in jobs.items()
+        for item in items
+        for name, path in ((method, item.generated), (REFERENCE, item.reference))
+        if path is not None and path.is_file()
+    }
+    write_and_show(board, {dataset: scores}, files, out)
     say(f"per clip: {out / 'scores'}")
     if (out / "normalised").is_dir():
         say(f"as seen:  {out / 'normalised'}")

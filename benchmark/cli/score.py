@@ -64,7 +64,7 @@ class Command:
 
     def run(self) -> int:
         """Score, and print the leaderboard; 1 when an expected clip has no generated video."""
-        from benchmark.cli._scoring import ray_runner, rows_of, score_and_keep, show, weights_used
+        from benchmark.cli._scoring import ray_runner, score_and_keep, show, weights_used
         from benchmark.folders import pair, read_speakers
         from benchmark.normalise import AS_IS, Normalise
         from benchmark.summary import GROUND_TRUTH, METHOD
@@ -89,7 +89,7 @@ class Command:
         try:
             runner = ray_runner(self.engine, self.ray_address, self.workers)
             scores = score_and_keep(jobs, out, metrics, normalise, self.workers, runner, self.keep_normalised)
-            show(rows_of(scores, metrics, dataset, kinds), out)
+            show(scores, jobs, kinds, dataset, out)
             outcome = "incomplete" if pairing.missing else "done"
         except KeyboardInterrupt:
             outcome = "interrupted"
