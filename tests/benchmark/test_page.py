@@ -2,7 +2,8 @@
 
 The reference values and their implementations stand in the CSV file beside the videos, and are read as it says: CPBD of
 every third frame, SSIM of every fifth, the others of all. Tolerances: PSNR 0.01 dB, SSIM and LPIPS 0.002, CPBD 0.005
-(the same port; its Canny gate is another one). One clip by default, all seven with DISENTBENCH_ALL_CLIPS set.
+behind the gate of the reference scores (scikit-image's Canny, which lets all blocks of such frames pass). The project's
+gate, MATLAB's, moves one of the 56 clips by 0.006. One clip by default, all seven with DISENTBENCH_ALL_CLIPS set.
 """
 
 import csv
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from skimage.feature import canny as canny_by_level
 
-from benchmark import perceptual
+from benchmark import perceptual, sharpness
 from benchmark.footage import Footage
 from benchmark.metric import MetricBase
 from benchmark.metrics import cpbd, cpbd_unit_luma, lpips, lpips_consecutive, psnr, ssim
@@ -89,8 +91,16 @@ def value(metric: MetricBase, pair: list[Footage], model: Any = None) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_sharpness_agrees(pair: list[Footage], expected: dict[tuple[str, ...], float], case: tuple[str, str, str]):
-    assert value(cpbd.Metric(frame_step=3), pair) == pytest.approx(expected[(*case, "cpbd")], abs=0.005)
+def test_sharpness_agrees(
+    pair: list[Footage],
+    expected: dict[tuple[str, ...], float],
+    case: tuple[str, str, str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    every_third = cpbd.Metric(frame_step=3)
+    assert value(every_third, pair) == pytest.approx(expected[(*case, "cpbd")], abs=0.006)
+    monkeypatch.setattr(sharpness, "canny", lambda image: canny_by_level(image.astype(float)))
+    assert value(every_third, pair) == pytest.approx(expected[(*case, "cpbd")], abs=0.005)
     unit_luma = expected[(*case, "cpbd_unit_luma_defect")]
     assert value(cpbd_unit_luma.Metric(frame_step=3), pair) == pytest.approx(unit_luma, abs=0.005)
 
