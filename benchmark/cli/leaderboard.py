@@ -48,6 +48,7 @@ class Command:
         from benchmark.cli._board import known_facts, write_and_show
         from benchmark.results import merge, read_results
         from benchmark.tables.make import facts_of_kinds, make_board
+        from chdtf.files import sha256_file
         from chdtf.record import RunRecord
 
         printed = self._printed()
@@ -55,6 +56,9 @@ class Command:
         if not self.runs:
             raise UserError("no run given; name folders that disentbench run or score wrote")
         record = RunRecord.start(sys.argv, dataclasses.asdict(self))
+        record.inputs = {
+            str(path): sha256_file(path) for run in self.runs for path in (run / "scores").glob("*.parquet")
+        }
         merged = merge([read_results(run, self.dataset) for run in dict.fromkeys(self.runs)])
         methods = {method for found in merged.scores.values() for method in found}
         facts = facts_of_kinds(merged.kinds, known_facts(methods))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from benchmark.metric import MetricBase
-from benchmark.summary import GROUND_TRUTH, PAPER, ScoreRow
+from benchmark.summary import CONTROL, GROUND_TRUTH, PAPER, ScoreRow
 from benchmark.tables.board import PAPER_ORDER, Board
 from benchmark.withdrawn import is_withdrawn
 
@@ -103,19 +103,24 @@ def heading(metric: MetricBase) -> str:
 
 
 def legend(metrics: Sequence[MetricBase], board: Board) -> list[str]:
-    """What marks and numbers mean."""
-    text = [
-        "In parentheses: 95 % interval by bootstrap over speakers (Blink: exact Poisson interval). #n: tie group, 1 + "
-        "the number of methods that are better beyond chance (paired bootstrap); all of #1 may be the best. **Bold** "
-        "and <ins>underlined</ins>: best and second best, where no other method is tied with them."
-    ]
+    """What the marks and numbers mean that the tables hold."""
+    measured = [row for row in board.rows if row.origin != PAPER]
+    text = []
+    if any(row.ci_low is not None for row in measured):
+        text.append("In parentheses: 95 % interval by bootstrap over speakers (Blink: exact Poisson interval).")
+    reasons = {row.interval_reason for row in measured if row.interval_reason and not math.isinf(row.value or 0.0)}
+    if reasons:
+        text.append(f"Where there is no interval and no rank: {'; '.join(sorted(reasons))}.")
+    if any(row.tie_group for row in measured):
+        text.append(
+            "#n: tie group, 1 + the number of methods that are better beyond chance (paired bootstrap); all of #1 may "
+            "be the best. **Bold** and <ins>underlined</ins>: best and second best, where no method is tied with them."
+        )
     if any(metric.higher_is_better is None for metric in metrics):
         text.append("→GT: closest to the ground truth is best.")
-    reasons = {row.interval_reason for row in board.rows if row.interval_reason and row.origin != PAPER}
-    if reasons:
-        text.append(f"No interval, no rank: {'; '.join(sorted(reasons))}.")
-    text.append("Controls show what a metric does and does not see; they do not compete.")
-    if any(row.origin == PAPER for row in board.rows):
+    if any(row.kind == CONTROL for row in measured):
+        text.append("Controls show what a metric does and does not see; they do not compete.")
+    if len(measured) < len(board.rows):
         text.append(
             "Rows (paper) are printed numbers, made by other code on other clips: they enter no mean, rank or tie."
         )

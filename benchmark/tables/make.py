@@ -82,8 +82,8 @@ def _other_versions(scores: Mapping[str, Sequence[ClipScore]], metrics: Sequence
     configs = {(s.metric, s.metric_config) for part in scores.values() for s in part if s.reason is None}
     stored = {(name, json.loads(config or "{}").get("version")) for name, config in configs}
     return [
-        f"{metric.label}: scores of version {version}, this program computes version {metric.version}; score the videos "
-        "again to compare with newer results"
+        f"{metric.label}: scores of version {version}, this program computes version {metric.version}; score the "
+        "videos again to compare with newer results"
         for metric in metrics
         for name, version in sorted(stored, key=str)
         if name == metric.name and version not in (None, metric.version)

@@ -52,7 +52,7 @@ def test_variants_are_marked_and_apart(board: Board):
     part = text[text.index("### Paper-compatible variants, never ranked") :]
     assert "variant of cpbd |" in part.splitlines()[2]
     assert "| antelope | image | generated | 0.700 |" in part
-    assert "ground_truth" not in part.partition("\n\n[")[0].partition("In parentheses")[0]  # it was not measured
+    assert "ground_truth" not in part.partition("In parentheses")[0]  # it was not measured
 
 
 def test_wide_tables_are_cut(row: Row):
@@ -84,6 +84,12 @@ def test_why_there_is_no_interval_is_said_once(row: Row):
     why = "too_few_speakers: 2, at least 6 needed"
     text = plain(*(row(name, "lmd", 1.0, interval_reason=why) for name in "abc"))
     assert text.count(why) == 1
+
+
+def test_the_legend_tells_only_of_what_is_there(board: Board, row: Row):
+    told = ("In parentheses", "#n:", "→GT:", "Controls show", "Rows (paper)")
+    assert [word for word in told if word in markdown(board)] == list(told)
+    assert not [word for word in told if word in plain(row("a", "lmd", 1.0))]
 
 
 def test_a_ground_truth_out_of_sync_is_called_broken(row: Row):
