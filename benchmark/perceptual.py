@@ -65,12 +65,14 @@ def build(trunk: dict[str, Any]) -> Any:
 def curves(generated: Footage, reference: Footage | None, model: Any) -> Curves:
     """Both videos' distances in one pass, so that a frame goes through the network once for all metrics."""
 
-    def compute() -> tuple[Footage | None, Curves]:
-        with _one_thread():
-            return reference, _curves(generated, reference, model)
+    frames, begin = (None, 0) if reference is None else (reference.frames, reference.start_frame)
 
-    # the reference is kept with the result, so that no other can have its id
-    return generated.once(f"lpips to {id(reference)}", compute)[1]
+    def compute() -> tuple[np.ndarray | None, Curves]:
+        with _one_thread():
+            return frames, _curves(generated, reference, model)
+
+    # the reference's frames are kept with the result, so that no others can have their id
+    return generated.once(f"lpips to {id(frames)} from {begin}", compute)[1]
 
 
 def _curves(generated: Footage, reference: Footage | None, model: Any) -> Curves:
