@@ -64,7 +64,6 @@ def build(trunk: dict[str, Any]) -> Any:
 
 def curves(generated: Footage, reference: Footage | None, model: Any) -> Curves:
     """Both videos' distances in one pass, so that a frame goes through the network once for all metrics."""
-
     frames, begin = (None, 0) if reference is None else (reference.frames, reference.start_frame)
 
     def compute() -> tuple[np.ndarray | None, Curves]:
