@@ -122,10 +122,10 @@ def _lengths_compared(generated: Footage, reference: Footage) -> tuple[Footage, 
     expected = reference.num_frames - generated.start_frame
     if generated.num_frames == expected:
         return generated, reference, None
-    said = f"{generated.num_frames} of {expected} frames"
     if generated.num_frames < MIN_LENGTH_SHARE * expected:
-        return generated, reference, Unscored(f"too_short: {said}")
-    return dataclasses.replace(generated, notes=(*generated.notes, said)), reference, None
+        return generated, reference, Unscored(f"too_short: {generated.num_frames} of {expected} frames")
+    note = f"{generated.num_frames} frames where {expected} are expected"
+    return dataclasses.replace(generated, notes=(*generated.notes, note)), reference, None
 
 
 def _load(metric: MetricBase) -> Any:

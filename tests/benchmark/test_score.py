@@ -292,7 +292,7 @@ def test_other_sizes_rates_and_lengths_are_scored_and_noted(items: list[ScoreIte
     assert all(result.value > 30 for result in results)
     assert results[0].notes == "scaled from 128x128; no sound: out_0.mp4 holds none"
     assert results[1].notes.startswith("resampled from 50 fps")
-    assert results[2].notes == "14 of 10 frames"
+    assert results[2].notes == "14 frames where 10 are expected"
     assert len(results[2].values) == 10
 
 
