@@ -59,7 +59,7 @@ class Score:
             view = realigned() if is_realigned(metric) and self.normalise.geometry == "recrop" else as_is()
             started = time.perf_counter()
             measured = _measure(metric, view, model[metric.name])
-            seconds = round(time.perf_counter() - started, 4)
+            seconds = round(time.perf_counter() - started, 6)
             about = {"metric": metric.name, "metric_config": named, "normalise": normalise, "seconds": seconds}
             yield {**row, **about, **view.columns(), **measured}
 
