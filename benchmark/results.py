@@ -17,20 +17,24 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmark.clip_score import ClipScore, read_scores
+from benchmark.withdrawn import withdrawn_scores, without_value
 from chdtf.errors import UserError
+from chdtf.tombstones import Tombstones
 
+NOTHING_WITHDRAWN = Tombstones()
 Key = tuple[str, str, str, str]  # data set, method, clip, metric
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Results:
-    """One folder: `scores` by method, `kinds` of methods as its runs recorded them, hashes of the generated videos."""
+    """One folder: `scores` by method; `kinds` of methods and `sources` of clips (`video_id`) as runs recorded them."""
 
     folder: Path
     dataset: str
     kinds: Mapping[str, str]
     scores: Mapping[str, Sequence[ClipScore]]
-    videos: Mapping[tuple[str, str], str]  # SHA-256 by method and clip
+    videos: Mapping[tuple[str, str], str]  # SHA-256 of the generated videos, by method and clip
+    sources: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,18 +55,24 @@ def read_results(folder: Path, dataset: str = "") -> Results:
     files = sorted((folder / "scores").glob("*.parquet"))
     if not files:
         raise UserError(f"{folder}: no scores/*.parquet; name folders that disentbench run or score wrote")
-    configs = [_config(path) for path in sorted((folder / "runs").glob("*.json"))]  # named by time
+    records = [_record(path) for path in sorted((folder / "runs").glob("*.json"))]  # named by time
+    configs = [_mapping(record.get("config")) for record in records]
     names = [config.get("dataset") or Path(config["data"]).name for config in configs if _names_dataset(config)]
     kinds: dict[str, str] = {}
     for config in configs:
         kinds |= config.get("kinds") or {}
+    sources: dict[str, str] = {}
+    for record in records:
+        sources |= _mapping(record.get("inputs"))
     scores = {path.stem: read_scores(path) for path in files}
     videos = {key: value for path in files for key, value in _video_hashes(path).items()}
-    return Results(folder, dataset or (names or [folder.resolve().name])[-1], kinds, scores, videos)
+    return Results(folder, dataset or (names or [folder.resolve().name])[-1], kinds, scores, videos, sources)
 
 
-def merge(results: Sequence[Results]) -> Merged:
+def merge(results: Sequence[Results], tombstones: Tombstones = NOTHING_WITHDRAWN) -> Merged:
     """All folders in one. The order of `results` changes nothing but the folders that messages name first.
+
+    A clip that one run left out as withdrawn, or whose source is among `tombstones`, has no value in any row.
 
     Raises `UserError`, naming both folders, where a metric has two versions, options or weights, or a method two
     videos of one clip.
@@ -74,12 +84,27 @@ def merge(results: Sequence[Results]) -> Merged:
         for method, scores in one.scores.items():
             for score in scores:
                 kept[one.dataset, method, score.clip_id, score.metric].append(score)
+    withdrawn = _withdrawn(results, tombstones)
     merged: dict[str, dict[str, list[ClipScore]]] = collections.defaultdict(lambda: collections.defaultdict(list))
-    for (dataset, method, _, _), found in sorted(kept.items()):
-        merged[dataset][method].append(min(found, key=_preference))
+    for (dataset, method, clip, _), found in sorted(kept.items()):
+        score = min(found, key=_preference)
+        words = withdrawn.get((dataset, clip))
+        merged[dataset][method].append(without_value(score, words) if words else score)
     kinds = {method: kind for one in results for method, kind in sorted(one.kinds.items())}
     notes = [*_differing_values(kept.values()), *_differing_packages(results)]
-    return Merged(merged, kinds, _files(results), tuple(notes))
+    files = {key: path for key, path in _files(results).items() if (key[0], key[2]) not in withdrawn}
+    return Merged(merged, kinds, files, tuple(notes))
+
+
+def _withdrawn(results: Sequence[Results], tombstones: Tombstones) -> dict[tuple[str, str], str]:
+    """Words by data set and clip."""
+    found: dict[tuple[str, str], str] = {}
+    for dataset in {one.dataset for one in results}:
+        part = [one for one in results if one.dataset == dataset]
+        scores = (score for one in part for method in one.scores.values() for score in method)
+        sources = {clip: source for one in part for clip, source in sorted(one.sources.items())}
+        found |= {(dataset, clip): words for clip, words in withdrawn_scores(scores, tombstones, sources).items()}
+    return found
 
 
 def _preference(score: ClipScore) -> tuple[object, ...]:
@@ -88,11 +113,14 @@ def _preference(score: ClipScore) -> tuple[object, ...]:
     return score.reason is not None, score.reason or "", value is None, value or 0.0, score.split, score.metric_config
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _record(path: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8")).get("config")
-    except (OSError, ValueError, AttributeError) as error:
+        return _mapping(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable run record ({error}); remove it, the scores do not need it") from error
+
+
+def _mapping(found: Any) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 

@@ -52,11 +52,13 @@ class Command:
         from benchmark.paired import compare
         from benchmark.results import merge
         from benchmark.summary import GROUND_TRUTH
+        from chdtf import tombstones
         from chdtf.files import write_text
 
         (a, first), (b, second) = self._find(self.a), self._find(self.b)
-        merge([dataclasses.replace(side, dataset=f"side {index}") for index, side in enumerate((a, b))])
-        ours, theirs = a.scores[first], b.scores[second]
+        sides = [dataclasses.replace(side, dataset=name) for name, side in (("a", a), ("b", b))]
+        merged = merge(sides, tombstones.find())  # refuses what does not compare
+        ours, theirs = merged.scores["a"][first], merged.scores["b"][second]
         truths = [name for side in (a, b) for name, kind in side.kinds.items() if kind == GROUND_TRUTH]
         truth = next((side.scores[n] for side in (a, b) for n in (*truths, "gt") if n in side.scores), ())
         found = compare(ours, theirs, self._metrics(ours, theirs), truth)

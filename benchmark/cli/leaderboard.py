@@ -48,6 +48,8 @@ class Command:
         from benchmark.cli._board import known_facts, write_and_show
         from benchmark.results import merge, read_results
         from benchmark.tables.make import facts_of_kinds, make_board
+        from benchmark.withdrawn import is_withdrawn
+        from chdtf import tombstones
         from chdtf.files import sha256_file
         from chdtf.record import RunRecord
 
@@ -55,11 +57,11 @@ class Command:
         self._check_hub()
         if not self.runs:
             raise UserError("no run given; name folders that disentbench run or score wrote")
-        record = RunRecord.start(sys.argv, dataclasses.asdict(self))
+        record = RunRecord.start(sys.argv, {"leaderboard": dataclasses.asdict(self)})
         record.inputs = {
             str(path): sha256_file(path) for run in self.runs for path in (run / "scores").glob("*.parquet")
         }
-        merged = merge([read_results(run, self.dataset) for run in dict.fromkeys(self.runs)])
+        merged = merge([read_results(run, self.dataset) for run in dict.fromkeys(self.runs)], tombstones.find())
         methods = {method for found in merged.scores.values() for method in found}
         facts = facts_of_kinds(merged.kinds, known_facts(methods))
         board = make_board(merged.scores, facts, printed, merged.notes)
@@ -67,6 +69,10 @@ class Command:
         self._write_hub(board, sorted(merged.scores))
         failed = sum(gate.state == "failed" for gate in board.gates)
         record.finish(self.out, "gates failed" if failed else "done")
+        left_out = {s.clip_id: s.reason for found in merged.scores.values() for m in found.values() for s in m}
+        for clip_id, words in sorted(left_out.items()):
+            if is_withdrawn(words):
+                say(f"left out: {clip_id}, {words}")
         if failed:
             say(f"{failed} gate{'s' * (failed != 1)} failed: do not trust these tables")
         return 1 if failed else 0

@@ -13,6 +13,7 @@ from benchmark.tables.board import Board
 from benchmark.tables.csv_tables import wide_csv
 from benchmark.tables.make import facts_of_kinds, make_board
 from chdtf.errors import UserError
+from chdtf.tombstones import Tombstones
 
 Write = Callable[..., Path]
 GT = {"psnr": [math.inf] * 14, "lmd": [0.0] * 14}
@@ -128,6 +129,37 @@ def test_rows_on_other_references_are_told_and_not_ranked(write_results: Write, 
     assert rows["easy", "psnr"].tie_group is None
     assert rows["b", "psnr"].mark == "best"
     assert rows["easy", "psnr"].clip_set != rows["b", "psnr"].clip_set == rows["gt", "psnr"].clip_set
+
+
+def test_a_clip_that_one_run_left_out_as_withdrawn_counts_in_no_row(write_results: Write, tmp_path: Path):
+    words = "tombstoned: youtube:abcdefghijk"
+    one = write_results(tmp_path / "one", {"a": {"lmd": [1.0, 2.0, 9.0]}})
+    two = write_results(
+        tmp_path / "two", {"a": {"lmd": [1.0, 2.0, None]}, "b": {"lmd": [3.0, 4.0, None]}}, reason=words
+    )
+    for order in ((one, two), (two, one)):
+        rows = {row.method: row for row in board(merged(*order)).rows if row.origin != "paper"}
+        assert (rows["a"].value, rows["a"].num_expected, rows["a"].reasons) == (1.5, 2, ((words, 1),))
+        assert rows["a"].clip_set == rows["b"].clip_set
+
+
+@pytest.mark.parametrize("named", ["abcdefghijk", "a" * 64])
+def test_tombstones_reach_scores_made_before_them(write_results: Write, tmp_path: Path, named: str):
+    """By the source that the run recorded of a clip, or by the content of its reference."""
+    folder = write_results(tmp_path / "r", {"a": {"lmd": [1.0, 2.0]}})
+    record = folder / "runs" / "20260101T000000-1.json"
+    record.write_text(
+        json.dumps({**json.loads(record.read_text()), "inputs": {"c01": "abcdefghijk" * (len(named) < 64)}})
+    )
+    found = read_results(folder)
+    if len(named) == 64:  # the reference of the second clip has that hash
+        scores = [dataclasses.replace(s, reference_sha256=named * (s.clip_id == "c01")) for s in found.scores["a"]]
+        found = dataclasses.replace(found, scores={"a": scores})
+    kept, gone = merge([found], Tombstones.of(named)).scores["hdtf"]["a"]
+    assert (kept.value, kept.reason) == (1.0, None)
+    assert gone.value is None
+    assert gone.values is None
+    assert gone.reason.startswith("tombstoned: ")
 
 
 def test_files_are_found_where_they_still_are(write_results: Write, tmp_path: Path):
