@@ -37,10 +37,13 @@ class Method:
     fps: float = 25.0
     size_px: int = 256
     geometry: str = "same_frame"  # where its face lies against the reference frame's
+    panel: tuple[int, int, int, int] | None = None  # x, y, width, height px of its face inside a wider output
     frame_offset: int = 0  # source frame that its first output frame shows
     audio: str = "original"  # what sync metrics hear: the clip's own sound, or that of the method's file ("own")
     files: tuple[str, ...] = ()  # files of the repository that determine its output; part of the fingerprint
     timeout_s: float = 3600.0
+    category: str = ""  # of the paper's Table I: Deterministic-based, Diffusion-based; Ablation
+    audio_shift_frames: int | None = None  # of a control: how many frames its own sound is late
     notes: str = ""
 
     def __post_init__(self) -> None:
@@ -79,7 +82,7 @@ def load_method(name: str) -> Method:
         raise UserError(f"unknown method {name!r}; did you mean {', '.join(near)}? All: {', '.join(names)}")
     try:
         fields: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        fields["files"] = tuple(fields.get("files", ()))
+        fields |= {key: tuple(fields[key]) for key in ("files", "panel") if key in fields}
         return Method(name=name, **fields)
     except (tomllib.TOMLDecodeError, TypeError) as error:
         raise UserError(f"{path}: {error}") from error

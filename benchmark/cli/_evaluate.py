@@ -119,7 +119,7 @@ def _normalise(method: "Method") -> "Normalise":
     """What is undone in a method's videos, as its `method.toml` says."""
     from benchmark.normalise import Normalise
 
-    return Normalise(offset_frames=method.frame_offset, geometry=method.geometry)
+    return Normalise(panel=method.panel, offset_frames=method.frame_offset, geometry=method.geometry)
 
 
 def _score_item(

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipelines.withdrawal.find import Doomed, shard_files
 from pipelines.withdrawal.shards import drop_rows
 
-_MEDIA = ("inputs", "generated")
+_MEDIA = ("inputs", "generated", "normalised")
 _MADE_OF_ALL = ("leaderboard.csv", "leaderboard.md", "leaderboard.html", "leaderboard.tex", "scores.csv", "page")
 
 
