@@ -11,9 +11,8 @@ import numpy as np
 from chdtf.fast_conv import FastConv2d, cook_toom
 
 CROP_PX = 224
-_LIP_BATCH = 8  # windows; so few that what passes between the layers stays near the processor
-_SOUND_BATCH = 32
-_OUTPUTS = 4  # windows that one step of the first layer gives
+_BATCH = 24  # windows
+_OUTPUTS = 6  # windows that one step of the first layer gives
 _TAPS = 5  # frames that its kernels span
 _SIDE = 109  # px of its output
 _BAND = 28  # rows of it at a time
@@ -95,11 +94,12 @@ class FastSyncNet:
     def __init__(self, network: Any) -> None:
         lip, sound = network.netcnnlip, network.netcnnaud
         self._first = _FirstLayer(*_folded(lip[0], lip[1]))
-        self._lip = [_fast(lip, 4, stride=2), *(_fast(lip, i) for i in (8, 11, 14))]
+        self._second = _fast(lip, 4, tile=4, stride=2)
+        self._lip = [_fast(lip, i, tile=5) for i in (8, 11, 14)]
         self._lip_end = [_Direct(*_folded(lip[18], lip[19])), *_head(network.netfclip)]
         weight, bias = _folded(sound[0], sound[1])
         self._sound_first = weight.float(), bias.float()
-        self._sound = [_fast(sound, i) for i in (4, 8, 11, 14)]
+        self._sound = [_fast(sound, 4, tile=4), *(_fast(sound, i, tile=3) for i in (8, 11, 14))]
         self._sound_end = [_Direct(*_folded(sound[18], sound[19])), *_head(network.netfcaud)]
 
     def lips(self, crops: np.ndarray) -> np.ndarray:
@@ -108,14 +108,22 @@ class FastSyncNet:
 
         found = []
         with torch.inference_mode():
-            for begin in range(0, len(crops) - _TAPS + 1, _LIP_BATCH):
-                x = self._first(torch.from_numpy(np.ascontiguousarray(crops[begin : begin + _LIP_BATCH + _TAPS - 1])))
-                x = _pool(self._lip[0](x).relu_(), 3, (2, 2), 1)
-                for layer in self._lip[1:]:
+            count = len(crops) - _TAPS + 1
+            for begin in range(0, count, _BATCH):
+                steps = range(begin, min(count, begin + _BATCH), _OUTPUTS)
+                x = torch.cat([self._small(crops[i : min(i + _OUTPUTS, begin + _BATCH) + _TAPS - 1]) for i in steps])
+                for layer in self._lip:
                     x = layer(x).relu_()
                 found.append(_pool(x, 3, (2, 2)).flatten(1))
             features: np.ndarray = _end(torch.cat(found), self._lip_end).numpy()
         return features
+
+    def _small(self, crops: np.ndarray) -> Any:
+        """The first two layers of one step's windows, whose pictures are large: (N, 13, 13, 256)."""
+        import torch
+
+        x = self._first(torch.from_numpy(np.ascontiguousarray(crops)))
+        return _pool(self._second(x).relu_(), 3, (2, 2), 1)
 
     def sounds(self, cepstra: np.ndarray) -> np.ndarray:
         """float32 (N, 13, 20) MFCC -> float32 (N, 1024)."""
@@ -123,8 +131,8 @@ class FastSyncNet:
 
         found = []
         with torch.inference_mode():
-            for begin in range(0, len(cepstra), _SOUND_BATCH):
-                x = torch.from_numpy(np.ascontiguousarray(cepstra[begin : begin + _SOUND_BATCH, None]))
+            for begin in range(0, len(cepstra), _BATCH):
+                x = torch.from_numpy(np.ascontiguousarray(cepstra[begin : begin + _BATCH, None]))
                 x = torch.nn.functional.conv2d(x, *self._sound_first, padding=1).relu_().permute(0, 2, 3, 1)
                 x = _pool(self._sound[0](x).relu_(), 3, (1, 2))
                 for layer in self._sound[1:]:
@@ -134,10 +142,10 @@ class FastSyncNet:
         return features
 
 
-def _fast(layers: Any, index: int, stride: int = 1) -> FastConv2d:
+def _fast(layers: Any, index: int, tile: int, stride: int = 1) -> FastConv2d:
     """The convolution at `index`, whose kernel is flat in time, with the batch norm after it."""
     weight, bias = _folded(layers[index], layers[index + 1])
-    return FastConv2d(weight.reshape(*weight.shape[:2], *weight.shape[-2:]), bias, stride, padding=1)
+    return FastConv2d(weight.reshape(*weight.shape[:2], *weight.shape[-2:]), bias, stride, 1, tile)
 
 
 def _head(layers: Any) -> list[_Direct]:
