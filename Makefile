@@ -36,6 +36,13 @@ test: $(INSTALLED) ## run all tests
 bench-pipeline: $(INSTALLED) ## speed of the dataset builder against its bare cost
 	$(BIN)/python tests/perf/bench_pipeline.py
 
+bench-metrics: $(INSTALLED) ## speed of the metrics; CPBD and SyncNet against the packages of their names
+	$(BIN)/python tests/perf/bench_metrics.py
+	$(BIN)/python tests/perf/bench_syncnet.py
+
+bench-fit: $(INSTALLED) ## speed of fitting face models
+	$(BIN)/python tests/perf/bench_fit.py
+
 check: $(INSTALLED) ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,4 +52,4 @@ check: $(INSTALLED) ## ruff, mypy, import contracts
 clean: ## remove what builds and runs have made (not .venv)
 	rm -rf data results build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
-.PHONY: help install demo chdtf test bench-pipeline check clean
+.PHONY: help install demo chdtf test bench-pipeline bench-metrics bench-fit check clean
