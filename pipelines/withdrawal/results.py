@@ -7,7 +7,8 @@ from pipelines.withdrawal.find import Doomed, shard_files
 from pipelines.withdrawal.shards import drop_rows
 
 _MEDIA = ("inputs", "generated", "normalised")
-_MADE_OF_ALL = ("leaderboard.csv", "leaderboard.md", "leaderboard.html", "leaderboard.tex", "scores.csv", "page", "eval_results")
+_TABLES = ("leaderboard.csv", "leaderboard.md", "leaderboard.html", "leaderboard.tex", "scores.csv")
+_MADE_OF_ALL = (*_TABLES, "page", "eval_results")
 
 
 def doomed_files(results: Path, doomed: Doomed) -> list[Path]:
