@@ -4,7 +4,6 @@ State-dict names as in Deep3DFaceRecon_pytorch, models/networks.py (`ReconNetWra
 layer); a checkpoint is {"net_recon": state dict} and may hold optimiser and schedule besides.
 """
 
-import pickle
 import re
 import warnings
 from collections.abc import Mapping
@@ -124,7 +123,15 @@ def _read(path: Path) -> Mapping[str, torch.Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of pickle versions; what cannot be read is an error
             found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
+    except (
+        torch.serialization.pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        OSError,
+    ) as error:
         raise UserError(f"{path}: not a checkpoint of weights ({_why(error)}); {WHERE}") from error
     if not isinstance(found, dict) or not isinstance(found.get("net_recon"), Mapping):
         held = ", ".join(str(key) for key in list(found)[:6]) if isinstance(found, dict) else type(found).__name__
