@@ -105,9 +105,7 @@ def test_the_number_of_threads_changes_no_bit_and_is_left_as_it_was(footage: Cal
 def test_absent_and_wrong_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DISENTBENCH_WEIGHTS", str(tmp_path))
     for metric in (LPIPS, CONSECUTIVE):
-        with pytest.raises(
-            Unscored, match=r"weights_missing: alexnet-owt-7be5be79\.pth; run: disentbench"
-        ):
+        with pytest.raises(Unscored, match=r"weights_missing: alexnet-owt-7be5be79\.pth; run: disentbench"):
             metric.load()
     (tmp_path / "alexnet_features.pth").write_bytes(b"something else")
     with pytest.raises(Unscored, match=r"weights_mismatch: alexnet_features\.pth: sha256 is"):

@@ -10,11 +10,11 @@ import pytest
 from baselines.method import load_method
 from benchmark.cli.run import evaluate
 from benchmark.clip_score import ClipScore
+from benchmark.metric import get_metric
+from benchmark.summary import ScoreRow, summarise
 from benchmark.tables.board import Board
 from benchmark.tables.csv_tables import wide_csv
 from benchmark.tables.markdown import markdown
-from benchmark.metric import get_metric
-from benchmark.summary import ScoreRow, summarise
 from benchmark.withdrawn import withdrawn_clips
 from chdtf.clip import read_clips
 from chdtf.errors import UserError
