@@ -30,6 +30,7 @@ class Footage:
     `frames` is uint8 (T, 256, 256, 3) RGB, `waveform` float32 (S,) in [-1, 1] at 16 kHz with sample 0 at frame 0, or
     None. Frame i shows what the reference shows at frame `start_frame + i`. With geometry `recrop` the frames, and
     those of the reference beside them, are cut to what both show (`benchmark.geometry.realign`): 64 px a side or more.
+    Raises `ValueError` for frames of another type or form: `benchmark.normalise.footage_of_arrays` says what to do.
     """
 
     frames: np.ndarray
@@ -44,6 +45,10 @@ class Footage:
     generation_s: float | None = None  # how long the method took to make the video
     no_sound: str = ""  # why `waveform` is None
     _kept: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.frames.dtype != np.uint8 or self.frames.ndim != 4 or self.frames.shape[-1] != 3:
+            raise ValueError(f"frames: {self.frames.dtype} {self.frames.shape} instead of uint8 (T, H, W, 3)")
 
     @property
     def num_frames(self) -> int:

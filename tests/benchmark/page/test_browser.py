@@ -230,7 +230,7 @@ def test_keys_step_and_close_and_the_address_opens_a_clip(tab: Any, page: Path, 
     tab.press("Escape", 27)
     tab.wait("!document.getElementById('clip').open")
     assert tab.run("document.activeElement.className") == "open", "the focus is back where it was"
-    assert tab.run("[...document.querySelectorAll('#videos video')].filter((v) => v.hasAttribute('src')).length") == 0
+    tab.wait("![...document.querySelectorAll('#videos video')].some((v) => v.hasAttribute('src'))")  # files are let go
     other = new_tab()
     other.open(page, "#clip=CHDTF/test/chdtf_001")
     assert other.run("document.getElementById('clip-title').innerText") == "chdtf_001"
@@ -261,6 +261,19 @@ def test_the_page_fits_its_window(new_tab: Any, page: Path, width: int, dark: bo
     assert ground == ("rgb(21, 24, 28)" if dark else "rgb(255, 255, 255)")
     tab.run("document.querySelector('button.open').click()")
     assert tab.run("document.getElementById('clip').scrollWidth <= document.getElementById('clip').clientWidth")
+
+
+def test_names_and_their_tags_stay_in_their_column(new_tab: Any, page: Path) -> None:
+    tab = new_tab()
+    tab.open(page)
+    tab.run("document.querySelectorAll('th.method bdi').forEach((name) => { name.textContent = 'Words '.repeat(9); })")
+    ends = "[...document.querySelectorAll('th.method .tag')].map((tag) => tag.getBoundingClientRect().right"
+    beyond = f"{ends} - tag.closest('th').getBoundingClientRect().right)"
+    for width in (390, 1280):
+        tab.size(width, 900)
+        found = tab.run(beyond)
+        assert found
+        assert max(found) <= 0
 
 
 def test_ten_methods_on_five_hundred_clips_stay_small_and_quick(new_tab: Any, parts: Any, tmp_path: Path) -> None:
