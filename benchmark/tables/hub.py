@@ -10,7 +10,7 @@ import json
 import math
 
 from benchmark.metric import MetricBase
-from benchmark.summary import METHOD, ScoreRow
+from benchmark.summary import GROUND_TRUTH, METHOD, ScoreRow
 from benchmark.tables.board import Board, Line
 from benchmark.tables.csv_tables import number
 
@@ -28,7 +28,8 @@ class Benchmark:
 def eval_results(board: Board, dataset: str, benchmark: Benchmark) -> dict[str, str]:
     """YAML text by method, for the file `.eval_results/NAME.yaml` of that model's repository.
 
-    Only measured, finite values over all clips whose metric failed no gate; variants, controls and ground truth never.
+    Only measured, finite values over all clips whose metric failed no gate; variants, controls and ground truth never,
+    nor methods on other clips or references than the ground truth.
     """
     texts: dict[str, str] = {}
     for (name, split), lines in board.tables().items():
@@ -36,8 +37,10 @@ def eval_results(board: Board, dataset: str, benchmark: Benchmark) -> dict[str, 
             continue
         distrusted = {metric for gate in board.failed(name, split) for metric in gate.metrics}
         metrics = [m for m in board.metrics() if not m.variant_of and m.name not in distrusted]
+        truths = {line.first.clip_set for line in lines if line.first.kind == GROUND_TRUTH and not line.is_paper}
         for line in lines:
-            if line.first.kind == METHOD and not line.is_paper:
+            same_clips = line.first.clip_set in truths or not truths
+            if line.first.kind == METHOD and not line.is_paper and same_clips:
                 text = "".join(_entry(line, metric, split, benchmark) for metric in metrics)
                 texts[line.first.method] = texts.get(line.first.method, "") + text
     return {method: text for method, text in texts.items() if text}

@@ -25,7 +25,7 @@ def latex(board: Board) -> str:
     A further metric than the paper's five is in the other formats.
     """
     tables = board.tables()
-    keys = sorted(tables, key=_dataset_place)
+    keys = [key for key in sorted(tables, key=_dataset_place) if _columns(board, tables[key])]
     pairs = [key for key in keys if key[0].lower() != "voxceleb2"]
     parts = ["% made by disentbench; \\usepackage{booktabs,multirow}\n"]
     for begin in range(0, len(pairs), 2):
@@ -118,7 +118,10 @@ def _name(line: Line) -> str:
 
 
 def _dataset(key: Key) -> str:
-    return escaped(_DATASETS.get(key[0].lower(), key[0]))
+    """Its name, with the split where that is not the usual one."""
+    dataset, split = key
+    name = escaped(_DATASETS.get(dataset.lower(), dataset))
+    return name if split in ("", "test") else f"{name} ({escaped(split)})"
 
 
 def _rules(columns: Sequence[Sequence[MetricBase]]) -> str:
@@ -127,8 +130,9 @@ def _rules(columns: Sequence[Sequence[MetricBase]]) -> str:
 
 
 def _label(kind: str, keys: Sequence[Key]) -> str:
-    names = "-".join("".join(char for char in key[0].lower() if char.isalnum()) for key in keys)
-    return f"{kind}-{names}"
+    words = [word for dataset, split in keys for word in (dataset, split if split != "test" else "") if word]
+    names = ["".join(char for char in word.lower() if char.isalnum()) for word in words]
+    return "-".join([kind, *names])
 
 
 def _notes(board: Board, key: Key, lines: Sequence[Line]) -> list[str]:

@@ -8,14 +8,13 @@ from benchmark.tables.cells import value_text
 from benchmark.ties import BEST, SECOND
 
 _ARROWS = {True: r"$\uparrow$", False: r"$\downarrow$", None: r"$\to$GT"}
-_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    char: f"\\{char}" for char in "&%$#_{}"
-}
+_WORDS = {"\\": "backslash", "~": "asciitilde", "^": "asciicircum", "<": "less", ">": "greater", "|": "bar"}
+_SPECIAL = {char: rf"\text{word}{{}}" for char, word in _WORDS.items()} | {char: f"\\{char}" for char in "&%$#_{}"}
 
 
 def escaped(text: str) -> str:
-    """Text with LaTeX's special characters as such."""
-    return "".join(_SPECIAL.get(char, char) for char in text)
+    """Text on one line, with LaTeX's special characters as such."""
+    return "".join(_SPECIAL.get(char, char) for char in " ".join(text.split()))
 
 
 def head(metric: MetricBase) -> str:
@@ -34,8 +33,9 @@ def cell(metric: MetricBase, line: Line | None) -> str:
 
 
 def tabular_row(cells: Sequence[str]) -> str:
-    """Cells of one row."""
-    return " & ".join(cells) + r" \\"
+    """Cells of one row. What begins with `[` or `*` would be taken for an option of the row's end before it."""
+    first = "{}" if cells[0].startswith(("[", "*")) else ""
+    return first + " & ".join(cells) + r" \\"
 
 
 def table(

@@ -1,5 +1,6 @@
 """leaderboard.md: tables with intervals, coverage, ranks, gates and footnotes."""
 
+import re
 from collections.abc import Sequence
 
 from benchmark.metric import MetricBase
@@ -43,7 +44,7 @@ def _table(lines: Sequence[Line], metrics: Sequence[MetricBase], notes: Notes) -
     ]
     for line in lines:
         cells = [_marked(line, metric, notes) for metric in metrics]
-        table.append([line.title, line.facts.input or "-", line.facts.eye_blink or "-", *cells])
+        table.append([_name(line.title), line.facts.input or "-", line.facts.eye_blink or "-", *cells])
     return "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in table) + "\n"
 
 
@@ -53,6 +54,11 @@ def _marked(line: Line, metric: MetricBase, notes: Notes) -> str:
         return "-"
     before, after = _MARKS[row.mark if row else ""]
     return f"{before}{cell_text(metric, row, notes, with_interval=True)}{after}"
+
+
+def _name(title: str) -> str:
+    """A method's name, of which nothing is taken for markup."""
+    return re.sub(r"([\\`*<\[])", r"\\\1", title)
 
 
 def _escaped(cell: str) -> str:

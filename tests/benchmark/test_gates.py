@@ -94,6 +94,26 @@ def test_nothing_found_in_the_ground_truth_is_a_failure_and_no_excuse():
     assert found["truth_scored"].state == FAILED
 
 
+def test_csim_of_the_ground_truth_need_not_be_that_of_a_still_image():
+    """It is measured against the first frame: a person who turns has less than one who does not move."""
+    csim = {("gt", "csim"): 0.78, ("gt_shifted", "csim"): 0.78, ("gt_shuffled", "csim"): 0.78, ("still", "csim"): 0.99}
+    found = judged(csim)
+    assert (found["truth_copy"].state, found["still_copy"].state) == (PASSED, PASSED)
+    assert judged({**csim, ("gt_shifted", "csim"): 0.7})["shifted_picture"].metrics == ("csim",)
+
+
+def test_a_ground_truth_that_does_not_blink_is_no_failure():
+    found = judged({(method, "blink_gt_distance"): 0.0 for method in KINDS})
+    assert (found["truth_copy"].state, found["still_copy"].state) == (PASSED, PASSED)
+    assert judged({("gt", "blink_gt_distance"): 0.2})["truth_copy"].metrics == ("blink_gt_distance",)
+
+
+@pytest.mark.parametrize(("late", "state"), [(25, FAILED), (15, NOT_JUDGED), (-9, NOT_JUDGED)])
+def test_a_shift_within_the_search_costs_no_confidence(late: int, state: str):
+    facts = {"gt_shifted": MethodFacts(CONTROL, audio_shift_frames=late)}
+    assert judged({("gt_shifted", "lse_c"): 6.9}, facts)["shifted_sound"].state == state
+
+
 def test_paper_rows_are_not_judged():
     rows = [row("gt", "lse_c", 0.2, origin=PAPER)]
     assert judge_gates(rows, [get_metric("lse_c")]) == ()

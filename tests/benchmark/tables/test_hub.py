@@ -42,3 +42,13 @@ def test_incomplete_and_infinite_values_stay_out(row: Callable[..., ScoreRow]):
     (entry,) = yaml.safe_load(found["a"])
     assert (entry["dataset"]["task_id"], entry["value"]) == ("ssim_train", 1e-7)
     assert eval_results(dataclasses.replace(Board(rows[:2])), "sample", Benchmark("o/n")) == {}
+
+
+def test_other_clips_than_the_ground_truths_stay_out(row: Callable[..., ScoreRow]):
+    rows = (
+        row("ground_truth", "lmd", 0.0, "ground_truth", clip_set="a"),
+        row("zebra", "lmd", 2.0, clip_set="a"),
+        row("antelope", "lmd", 1.0, clip_set="b"),
+    )
+    assert list(eval_results(Board(rows), "sample", FULL)) == ["zebra"]
+    assert list(eval_results(Board(rows[1:]), "sample", FULL)) == ["antelope", "zebra"]

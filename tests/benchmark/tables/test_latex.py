@@ -75,6 +75,24 @@ def test_marks_gates_coverage_and_notes(board: Board, row: Callable[..., ScoreRo
     assert "Still image" not in text  # controls do not compete
 
 
+def test_splits_of_a_data_set_are_told_apart(board: Board, row: Callable[..., ScoreRow]):
+    other = row("zebra", "lmd", 2.0, split="val")
+    text = latex(dataclasses.replace(board, rows=(*board.rows, other)))
+    assert r"{c}{sample} & \multicolumn{1}{c}{sample (val)}" in text
+    assert r"\label{tab:comparison-sample-sample-val}" in text
+
+
+def test_a_data_set_without_the_papers_metrics_has_no_table(row: Callable[..., ScoreRow]):
+    assert "tabular" not in latex(Board((row("zebra", "ssim", 0.5),)))
+
+
+@pytest.mark.parametrize("name", ["[a] b", "* b"])
+def test_no_name_is_an_option_of_the_row_before(name: str):
+    (paper, *_) = paper_rows(["voxceleb2"])
+    text = latex(Board((dataclasses.replace(paper, label=name, origin="measured"),)))
+    assert "\n{}" + name + " & " in text
+
+
 @pytest.mark.parametrize(("text", "expected"), [("a_b & 50 %", r"a\_b \& 50 \%"), ("\\x{}", r"\textbackslash{}x\{\}")])
 def test_names_cannot_break_the_table(text: str, expected: str):
     assert escaped(text) == expected

@@ -108,6 +108,11 @@ def test_a_bar_in_a_reason_breaks_no_table(row: Row):
     assert "| a\\|b | - |" in text
 
 
+def test_names_are_no_markup(row: Row):
+    assert r"| \*a\* \<b> \`c\` \[d](e) | - |" in plain(row("*a* <b> `c` [d](e)", "lmd", 1.0))
+    assert r"| a\\\|b |" in plain(row("a\\|b", "lmd", 1.0))  # an escaped backslash, then an escaped bar
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_terminal_says_the_same(board: Board, width: int):
     console = Console(width=width, record=True, file=io.StringIO())
