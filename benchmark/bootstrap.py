@@ -119,7 +119,7 @@ class Sample:
         """The set's value in every resample, float64 (R,), or an `Interval` without numbers that says why not."""
         number = self._num_drawn()
         if not number and self.arrays:
-            return Interval(reason="infinite: every clip is")
+            return Interval(reason="infinite: every clip is" if np.isinf(self.values).any() else "not_a_number")
         if number < MIN_SPEAKERS:
             return Interval(reason=f"too_few_speakers: {number}, at least {MIN_SPEAKERS} needed")
         drawn = self._drawn_terms() if self.terms is not None else self._drawn_sets()
@@ -200,6 +200,8 @@ def difference(a: Sample, b: Sample, truth: Sample | None = None) -> tuple[float
         return math.nan, Interval(reason="no_common_clips")
     parts = [part.only(common) for part in parts]
     value = _contrast([np.array(part.value) for part in parts])
+    if any((part.clip_ids, part.speakers) != (parts[0].clip_ids, parts[0].speakers) for part in parts):
+        return float(value), Interval(reason="speakers_differ: the runs name other speakers for the same clips")
     drawn = [part.draws for part in parts]
     missing = [draw for draw in drawn if isinstance(draw, Interval)]
     if missing:

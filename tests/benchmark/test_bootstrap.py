@@ -65,6 +65,16 @@ def test_too_few_speakers_have_no_interval_and_say_so():
     assert not sample([20.0, 30.0]).interval().excludes_zero
 
 
+def test_clips_whose_speakers_the_runs_do_not_agree_on_are_not_paired():
+    """Drawn by other speakers, two methods would not be compared on the same clips."""
+    values, names = [20.0 + k for k in range(12)], [f"s{k // 2}" for k in range(12)]
+    known, unknown = sample(values, names), sample(values, [""] * 12)
+    assert difference(known, sample(values, names))[1].reason == ""
+    value, interval = difference(known, unknown)
+    assert (value, interval.low) == (0.0, None)
+    assert interval.reason.startswith("speakers_differ: ")
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=30),
