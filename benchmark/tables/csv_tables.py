@@ -45,7 +45,7 @@ PER_METRIC = (
     *("_interval_reason", "_note"),
 )
 _MISSING = ("null", "null", "null", 0, 0, 0, "null", "", "not measured", "", "")
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four are their full-width forms
 
 
 def number(value: float | None) -> str:

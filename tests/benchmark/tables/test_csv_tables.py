@@ -77,7 +77,7 @@ def test_the_tidy_table_holds_every_number_and_subset(board: Board):
     assert list(table.columns) == [field.name for field in dataclasses.fields(ScoreRow)]
 
 
-@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 def test_no_text_is_a_formula(row: Callable[..., ScoreRow], evil: str):
     assert safe(evil) == f"'{evil.strip()}"
     rows = (row("m", "lmd", -1.5, reasons=((evil, 1),)), row("m", "psnr", 1.0, dataset=evil, run_id=evil))
