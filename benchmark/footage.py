@@ -44,6 +44,7 @@ class Footage:
     geometry: str = "same_frame"  # see `benchmark.metric.GEOMETRIES`
     generation_s: float | None = None  # how long the method took to make the video
     no_sound: str = ""  # why `waveform` is None
+    black_frames: int = 0  # dropped at the end
     _kept: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ from chdtf.errors import UserError, is_disk_full
 
 log = logging.getLogger(__name__)
 
-MIN_LENGTH_SHARE = 0.9  # an output shorter than this part of its reference is not scored
+MIN_LENGTH_SHARE = 0.9  # of the longer of output and reference; with less in common a clip is not scored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Score:
     """The stage. `metrics` are those of the method's geometry (`benchmark.geometry.metrics_of`)."""
 
     name: ClassVar[str] = "score"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     adds: ClassVar[pa.Schema] = SCORES
 
     metrics: tuple[MetricBase, ...]
@@ -122,8 +122,14 @@ def _lengths_compared(generated: Footage, reference: Footage) -> tuple[Footage, 
     expected = reference.num_frames - generated.start_frame
     if generated.num_frames == expected:
         return generated, reference, None
+    if expected <= 0:
+        said = f"the reference has {reference.num_frames} frames, the offset is {generated.start_frame}"
+        return generated, reference, Unscored(f"no_common_frames: {said}")
     if generated.num_frames < MIN_LENGTH_SHARE * expected:
         return generated, reference, Unscored(f"too_short: {generated.num_frames} of {expected} frames")
+    # the reference may have lost a black end that the output does not show as black
+    if MIN_LENGTH_SHARE * generated.num_frames > expected + reference.black_frames:
+        return generated, reference, Unscored(f"too_long: {generated.num_frames} frames where {expected} are expected")
     note = f"{generated.num_frames} frames where {expected} are expected"
     return dataclasses.replace(generated, notes=(*generated.notes, note)), reference, None
 

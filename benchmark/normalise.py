@@ -60,14 +60,14 @@ class Normalise:
             raise Unscored(f"empty_video: {path.name} has 0 bytes")
         try:
             fps = media.probe(path).fps
-            frames, notes = self._common_form(media.frames(path, FPS), path.name, fps)
+            frames, black, notes = self._common_form(media.frames(path, FPS), path.name, fps)
         except media.UnreadableError as error:
             raise Unscored(str(error)) from error
         waveform, no_sound = _sound(audio or path)
         begin = SAMPLES_PER_FRAME * max(0, self.offset_frames)
         if waveform is not None and audio is not None and begin:
             waveform = waveform[begin:]  # the driving sound runs with the reference, not with the late output
-        return self._footage(frames, waveform, no_sound, sha256_file(path), notes)
+        return self._footage(frames, black, waveform, no_sound, sha256_file(path), notes)
 
     def footage_of_arrays(self, frames: np.ndarray, waveform: np.ndarray | None = None) -> Footage:
         """The same for a video in memory, 25 fps: uint8 (T, H, W, 3) RGB, and float (S,) in [-1, 1] at 16 kHz or None.
@@ -80,11 +80,18 @@ class Normalise:
             _check_waveform(waveform)
             waveform = np.ascontiguousarray(waveform, np.float32)
         raw = hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
-        common, notes = self._common_form(frames, "frames", FPS)
-        return self._footage(common, waveform, "" if waveform is not None else "none was given", raw, notes)
+        common, black, notes = self._common_form(frames, "frames", FPS)
+        no_sound = "" if waveform is not None else "none was given"
+        return self._footage(common, black, waveform, no_sound, raw, notes)
 
     def _footage(
-        self, frames: np.ndarray, waveform: np.ndarray | None, no_sound: str, raw_sha256: str, notes: list[str]
+        self,
+        frames: np.ndarray,
+        black_frames: int,
+        waveform: np.ndarray | None,
+        no_sound: str,
+        raw_sha256: str,
+        notes: list[str],
     ) -> Footage:
         digest = hashlib.sha256(frames.data)
         frames_sha256 = digest.hexdigest()
@@ -99,9 +106,11 @@ class Normalise:
             start_frame=max(0, self.offset_frames),
             geometry=_BEFORE_REALIGNMENT.get(self.geometry, self.geometry),
             no_sound=no_sound,
+            black_frames=black_frames,
         )
 
-    def _common_form(self, images: Iterable[np.ndarray], name: str, fps: float) -> tuple[np.ndarray, list[str]]:
+    def _common_form(self, images: Iterable[np.ndarray], name: str, fps: float) -> tuple[np.ndarray, int, list[str]]:
+        """Frames, how many black ones were dropped behind them, notes."""
         notes: list[str] = []
         drop = max(0, -self.offset_frames)
         kept: list[np.ndarray] = []
@@ -120,7 +129,7 @@ class Normalise:
             raise Unscored(f"all_black: {name}, {len(kept)} frames with mean luma below {BLACK_LUMA:g}")
         if length < len(kept):
             notes.append(f"dropped {len(kept) - length} black frames at the end")
-        return np.stack(kept[:length]), notes
+        return np.stack(kept[:length]), len(kept) - length, notes
 
     def _cut(self, image: np.ndarray, name: str) -> np.ndarray:
         if self.panel is None:

@@ -1,16 +1,20 @@
 """From results per clip to files: what the verbs that make tables share."""
 
+import dataclasses
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli._console import say
+from chdtf.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.clip_score import ClipScore
     from benchmark.tables.board import Board, MethodFacts
 
+TOLD = ("label", "input", "eye_blink")  # fields of `MethodFacts` that the user tells
 KINDS = {"reference": "ground_truth", "method": "method", "control": "control"}  # by role in method.toml
 
 
@@ -31,6 +35,25 @@ def known_facts(names: Iterable[str]) -> "dict[str, MethodFacts]":
             category=getattr(method, "category", ""),
             audio_shift_frames=getattr(method, "audio_shift_frames", None),
         )
+    return facts
+
+
+def with_recorded_facts(known: "Mapping[str, MethodFacts]", runs: Iterable[Path]) -> "dict[str, MethodFacts]":
+    """What is known of methods, with what `disentbench score` was told of them and recorded below `runs`.
+
+    What was told last counts, in whatever order the folders are named.
+    """
+    from benchmark.tables.board import MethodFacts
+
+    records = {path for run in runs for path in (run / "runs").glob("*.json")}
+    facts = dict(known)
+    for path in sorted(records, key=lambda path: (path.name, path.read_bytes())):  # named by time
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))["config"].get("facts", {})
+            given = {name: {key: one[key] for key in TOLD if one.get(key)} for name, one in told.items()}
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UserError(f"{path}: not a readable run record ({error}); remove it, the scores stay") from error
+        facts |= {name: dataclasses.replace(facts.get(name, MethodFacts()), **one) for name, one in given.items()}
     return facts
 
 

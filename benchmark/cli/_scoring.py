@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def ray_runner(engine: str, address: str | None, workers: int) -> "Runner | None":
-    """What runs the shards on a Ray cluster (`address` None: a fresh one), or None for processes of this machine."""
+    """What runs the shards on a Ray cluster (`address` None: a fresh one), or None for processes of this machine.
+
+    Raises `UserError` for a number of workers below 0.
+    """
+    if workers < 0:
+        raise UserError(f"--workers {workers}: give how many processes, or 0 for none beside this one")
     if engine != "ray" and address is None:
         return None
     from chdtf.engine.execute_ray import run_ray
@@ -58,11 +63,11 @@ def show(
     out: Path,
 ) -> None:
     """Write the tables and the page below `out`, print the leaderboard, and say where everything is."""
-    from benchmark.cli._board import known_facts, write_and_show
+    from benchmark.cli._board import known_facts, with_recorded_facts, write_and_show
     from benchmark.tables.make import facts_of_kinds, make_board
     from benchmark.tables.page_data import REFERENCE
 
-    board = make_board({dataset: scores}, facts_of_kinds(kinds, known_facts(scores)))
+    board = make_board({dataset: scores}, facts_of_kinds(kinds, with_recorded_facts(known_facts(scores), [out])))
     files = {
         (dataset, name, item.clip_id): path
         for method, items in jobs.items()

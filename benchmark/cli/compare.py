@@ -78,16 +78,15 @@ class Command:
         path = Path(given)
         if path.is_file():
             return read_results(path.parent.parent), path.stem
+        held = [found for found in map(read_results, self.results) if given in found.scores]
+        if held:  # a method's name, though a folder (of its videos, say) may bear it too
+            return held[0], given
         if path.is_dir():
             found = read_results(path)
             names = [name for name in found.scores if found.kinds.get(name, METHOD) == METHOD]
             if len(names) != 1:
                 raise UserError(f"{given} holds the methods {', '.join(names) or 'none'}; name scores/METHOD.parquet")
             return found, names[0]
-        for folder in self.results:
-            found = read_results(folder)
-            if given in found.scores:
-                return found, given
         where = ", ".join(map(str, self.results)) or "no folder, give one with --results"
         raise UserError(f"{given}: neither a folder, a file, nor a method in {where}")
 

@@ -38,6 +38,12 @@ class Command:
     """Where scores and tables go. Default: results/NAME-OF-THE-METHOD."""
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = ""
     """Name in tables. Default: that of the folder."""
+    label: Annotated[str, tyro.conf.arg(metavar="TEXT")] = ""
+    """The method as LaTeX and the page print it. Default: its name."""
+    input: Literal["image", "video"] | None = None
+    """What the method is given beside the speech: one image of the speaker, or a video. Stands in the tables."""
+    eye_blink: Literal["generated", "hand craft", "from reference", "none"] | None = None
+    """Where its blinks come from; "none": it does not blink. Stands in the tables."""
     metric: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
     """Metrics to compute. Default: all, or without references those that need none."""
     panel: Annotated[str, tyro.conf.arg(metavar="X,Y,W,H")] = ""
@@ -82,7 +88,9 @@ class Command:
             jobs = {TRUTH: pairing.truth, **jobs}
             normalise[TRUTH], kinds[TRUTH] = AS_IS, GROUND_TRUTH
         dataset = (self.reference or self.generated).resolve().name
-        record = RunRecord.start(sys.argv, {**dataclasses.asdict(self), "dataset": dataset, "kinds": kinds})
+        facts = {name: {"label": self.label, "input": self.input, "eye_blink": self.eye_blink}}
+        config = {**dataclasses.asdict(self), "dataset": dataset, "kinds": kinds, "facts": facts}
+        record = RunRecord.start(sys.argv, config)
         record.weights = weights_used(metrics)
         record.write(out)
         outcome = "failed"

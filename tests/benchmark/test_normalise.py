@@ -224,3 +224,9 @@ def test_arrays_of_another_kind_are_refused_at_the_door(frames: np.ndarray, said
 def test_sound_of_another_kind_is_refused_at_the_door(waveform: np.ndarray):
     with pytest.raises(ValueError, match="waveform"):
         footage_of_arrays(np.full((1, 64, 64, 3), 90, np.uint8), waveform)
+
+
+@pytest.mark.parametrize("frames", [np.zeros((2, 256, 256, 3)), np.zeros((2, 256, 256), np.uint8)])
+def test_footage_of_floats_or_of_grey_is_refused(frames: np.ndarray):
+    with pytest.raises(ValueError, match=r"instead of uint8 \(T, H, W, 3\)"):
+        Footage(frames, None, "", "", "")

@@ -242,6 +242,10 @@ def break_short(path: Path) -> None:
     write(path, 130, num_frames=8)
 
 
+def break_long(path: Path) -> None:
+    write(path, 130, num_frames=14)
+
+
 def break_still(path: Path) -> None:
     write(path, 130, num_frames=1)
 
@@ -268,6 +272,7 @@ def break_sound_only(path: Path) -> None:
         (break_text, r"unreadable: out_0\.mp4"),
         (break_short, r"too_short: 8 of 10 frames"),
         (break_still, r"too_short: 1 of 10 frames"),
+        (break_long, r"too_long: 14 frames where 10 are expected"),
         (break_wide, r"not_square: out_0\.mp4 is 256x128"),
         (break_black, r"all_black: out_0\.mp4, 10 frames"),
         (break_sound_only, r"unreadable: out_0\.mp4: no video stream"),
@@ -287,13 +292,23 @@ def test_other_sizes_rates_and_lengths_are_scored_and_noted(items: list[ScoreIte
     small, fast, long = (item.generated for item in items[:3])
     media.write_video(small, [np.full((128, 128, 3), 102, np.uint8)] * 10)
     media.write_video(fast, [np.full((256, 256, 3), 112, np.uint8)] * 20, fps=50)
-    write(long, 122, num_frames=14)
+    write(long, 122, num_frames=11)
     results = score("m", items[:3], tmp_path / "out", [get_metric("psnr")])
     assert all(result.value > 30 for result in results)
     assert results[0].notes == "scaled from 128x128; no sound: out_0.mp4 holds none"
     assert results[1].notes.startswith("resampled from 50 fps")
-    assert results[2].notes == "14 frames where 10 are expected"
+    assert results[2].notes == "11 frames where 10 are expected"
     assert len(results[2].values) == 10
+
+
+def test_an_output_that_goes_on_where_the_reference_turns_black_is_scored(items: list[ScoreItem], tmp_path: Path):
+    write(items[0].generated, 102, num_frames=14)
+    lit, dark = ([np.full((256, 256, 3), level, np.uint8)] * number for level, number in ((100, 10), (0, 4)))
+    media.write_video(items[0].reference, [*lit, *dark])
+    (result,) = score("m", items[:1], tmp_path / "out", [get_metric("psnr")])
+    assert len(result.values) == 10
+    (result,) = score("n", items[:1], tmp_path / "out", [get_metric("psnr")], normalise=Normalise(offset_frames=12))
+    assert result.reason == "no_common_frames: the reference has 10 frames, the offset is 12"
 
 
 def test_without_sound_or_face_only_what_needs_them_is_null(items: list[ScoreItem], tmp_path: Path):
@@ -328,7 +343,7 @@ def test_a_crop_of_the_methods_own_is_null_or_measured_under_another_name(
     assert (undone["psnr@recrop"].geometry, undone["level"].geometry) == ("recrop", "method_crop")
     assert "re-aligned: scale 0.78" in undone["psnr@recrop"].notes
     assert undone["level"].value == crop["level"].value
-    items[0].generated.write_bytes(items[1].generated.read_bytes())
+    write(items[0].generated, 110, num_frames=4)
     again = score("recrop", items[:1], tmp_path / "out", metrics, normalise=Normalise(geometry="recrop"))
     said = {r.metric: (r.reason or "").split(":")[0] for r in again}
     assert said == {"psnr": "geometry", "psnr@recrop": "no_face", "level": ""}

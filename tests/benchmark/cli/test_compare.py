@@ -58,3 +58,13 @@ def test_other_versions_of_a_metric_are_refused(
 def test_a_metric_that_one_lacks_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["compare", "a", "b", "--results", str(folder), "--metric", "ssim"]) == 2
     assert "--metric ssim: not scored for both; they share lmd, psnr" in capsys.readouterr().err
+
+
+def test_a_methods_name_wins_over_a_folder_of_that_name(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "a").mkdir()  # such as that of the method's videos
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "a", "b", "--results", str(folder)]) == 0
+    assert main(["compare", "a", "b"]) == 2
+    assert "no scores/*.parquet" in capsys.readouterr().err

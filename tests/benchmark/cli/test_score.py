@@ -109,3 +109,25 @@ def test_a_mistake_is_one_line_and_status_2(
     error = capsys.readouterr().err.strip()
     assert said in error
     assert "\n" not in error
+
+
+def test_what_is_told_of_the_method_stands_in_every_table(folders: Path):
+    told = ("--label", "A|B & <i>", "--input", "video", "--eye-blink", "from reference")
+    score(folders, *told)
+    (record,) = (folders / "out" / "runs").glob("*.json")
+    record.rename(record.with_name("20000101T000000-1.json"))  # records of one process and second would be one
+    score(folders)  # told once is told
+    assert main(["leaderboard", str(folders / "out"), "--out", str(folders / "merged")]) == 0
+    for out in (folders / "out", folders / "merged"):
+        row = table(out)["My-method"]
+        assert [row["label"], row["input"], row["eye_blink"]] == ["A|B & <i>", "video", "from reference"]
+        assert "| My-method | video | from reference |" in (out / "leaderboard.md").read_text()
+        assert (
+            r"& A\textbar{}B \& \textless{}i\textgreater{} & From reference &" in (out / "leaderboard.tex").read_text()
+        )
+        assert "A|B &amp; &lt;i&gt;" in (out / "leaderboard.html").read_text()
+
+
+def test_fewer_workers_than_none_are_refused(folders: Path, capsys: pytest.CaptureFixture[str]):
+    assert score(folders, "--workers", "-3") == 2
+    assert "--workers -3: give how many processes" in capsys.readouterr().err
