@@ -43,7 +43,7 @@ class TrainConfig:
     data: tuple[Path, ...]  # published datasets; their train split is used
     out: Path = Path("runs/train")  # folder for the checkpoint, the losses and the state to resume from
     preset: str = "tiny"  # size of the network: tiny or paper
-    subspaces: Path | None = None  # lip, eye and global dimensions by `disentbench disentangle`; default: the bundled
+    subspaces: str = ""  # file of `disentbench disentangle`: lip, eye and global dimensions; default: the bundled ones
     steps: int = 3000  # batches to learn from
     batch: int = 32  # windows a batch
     learning_rate: float = 1e-4  # of Adam, at its highest
@@ -82,7 +82,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> Path:
             f"{face.hash[:12]}; build the data with --set fit.face_model={face.name}"
         )
     clips = [dataset[index] for index in range(len(dataset))]
-    subspaces = load_subspaces(face, config.subspaces)
+    subspaces = load_subspaces(face, Path(config.subspaces) if config.subspaces else None)
     regions = subspaces.regions(at_least=PRESETS[config.preset].latents)
     account = {"datasets": [Path(root).name for root in config.data], "subspaces": subspaces.source}
     return fit(config, clips, face, regions, account, progress)

@@ -57,6 +57,14 @@ def with_recorded_facts(known: "Mapping[str, MethodFacts]", runs: Iterable[Path]
     return facts
 
 
+def make_folder(out: Path) -> None:
+    """Make the folder of results. Raises `UserError` where that cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: {error.strerror}; choose another folder for the results") from error
+
+
 def write_and_show(
     board: "Board",
     scores: "Mapping[str, Mapping[str, Sequence[ClipScore]]]",

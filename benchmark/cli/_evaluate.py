@@ -36,6 +36,7 @@ def evaluate(
 ) -> int:
     """Generate, score and tabulate; returns the exit status: 1 when a method left a clip without a video."""
     from baselines.generate import stage_inputs
+    from benchmark.cli._board import make_folder
     from benchmark.cli._scoring import score_and_keep, show, weights_used
     from benchmark.withdrawn import withdrawn_clips
     from chdtf import tombstones
@@ -52,6 +53,7 @@ def evaluate(
     record = RunRecord.start(sys.argv, {**config, "dataset": dataset, "kinds": kinds})
     record.inputs = {clip.clip_id: clip.video_id for clip in left}
     record.weights = weights_used(metrics)
+    make_folder(results)
     record.write(results)
     outcome = "failed"
     try:

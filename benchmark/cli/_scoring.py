@@ -41,11 +41,6 @@ def score_and_keep(
     from benchmark.lossless import keep_normalised as keep
     from benchmark.score import score_all
 
-    if not out.is_dir():
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{out}: {error.strerror}; choose another folder for the results") from error
     with progress("Scoring") as report:
         scores = score_all(jobs, out, metrics, workers, report, normalise, runner)
     if keep_normalised:

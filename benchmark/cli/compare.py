@@ -122,14 +122,18 @@ def _show(found: "list[Comparison]", a: str, b: str) -> None:
         )
     Console().print(table)
     say("A - B on the clips that both have (-n: clips left out, which only one has or with other references).")
+    if any(one.to_truth for one in found):
+        say("(distance): A - B is the difference of their distances to the ground truth's value.")
 
 
 def _show_speakers(found: "list[Comparison]") -> None:
     for one in found:
-        say(f"\n{one.metric.label}, by speaker")
+        say(f"\n{one.metric.label}{' (distance)' if one.to_truth else ''}, by speaker: A, B, A - B")
+        width = max((len(part.speaker) for part in one.by_speaker), default=0)
         for part in one.by_speaker:
             values = "  ".join(_number(one, value) for value in (part.a, part.b, part.difference))
-            say(f"  {part.speaker:<20} {part.num_clips:>4} clips  {values}")
+            clips = f"{part.num_clips:>4} clip{'s' if part.num_clips != 1 else ' '}"
+            say(f"  {part.speaker:<{width}} {clips}  {values}")
 
 
 def _number(one: "Comparison", value: float | None) -> str:

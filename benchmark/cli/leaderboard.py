@@ -45,7 +45,7 @@ class Command:
 
     def run(self) -> int:
         """Merge, judge, write, print."""
-        from benchmark.cli._board import known_facts, with_recorded_facts, write_and_show
+        from benchmark.cli._board import known_facts, make_folder, with_recorded_facts, write_and_show
         from benchmark.results import merge, read_results
         from benchmark.tables.make import facts_of_kinds, make_board
         from benchmark.withdrawn import is_withdrawn
@@ -65,6 +65,7 @@ class Command:
         methods = {method for found in merged.scores.values() for method in found}
         facts = facts_of_kinds(merged.kinds, with_recorded_facts(known_facts(methods), self.runs))
         board = make_board(merged.scores, facts, printed, merged.notes)
+        make_folder(self.out)
         write_and_show(board, merged.scores, merged.files, self.out)
         self._write_hub(board, sorted(merged.scores))
         failed = sum(gate.state == "failed" for gate in board.gates)

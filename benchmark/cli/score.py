@@ -70,12 +70,15 @@ class Command:
 
     def run(self) -> int:
         """Score, and print the leaderboard; 1 when an expected clip has no generated video."""
+        from benchmark.cli._board import make_folder
         from benchmark.cli._scoring import ray_runner, score_and_keep, show, weights_used
         from benchmark.folders import pair, read_speakers
         from benchmark.normalise import AS_IS, Normalise
         from benchmark.summary import GROUND_TRUTH, METHOD
         from chdtf.record import RunRecord
 
+        if self.audio and self.own_sound:
+            raise UserError("--audio names the sounds to score with, --own-sound refuses them; give one of the two")
         how = Normalise(parse_panel(self.panel), self.offset_frames, self.geometry)
         speakers = read_speakers(self.speakers) if self.speakers else None
         pairing = pair(self.generated, self.reference, self.audio, speakers, self.own_sound, self.speaker_from_name)
@@ -92,6 +95,7 @@ class Command:
         config = {**dataclasses.asdict(self), "dataset": dataset, "kinds": kinds, "facts": facts}
         record = RunRecord.start(sys.argv, config)
         record.weights = weights_used(metrics)
+        make_folder(out)
         record.write(out)
         outcome = "failed"
         try:

@@ -92,11 +92,11 @@ def test_training_takes_the_subspaces_of_a_file(sample_dataset: Path, tmp_path: 
     ratios = np.arange(64.0)
     own = select(ratios, ratios[::-1].copy(), face.hash, "planted")
     save_subspaces(own, tmp_path / "own.json")
-    config = _config(tmp_path / "run", data=(sample_dataset,), subspaces=tmp_path / "own.json", steps=1)
+    config = _config(tmp_path / "run", data=(sample_dataset,), subspaces=str(tmp_path / "own.json"), steps=1)
     header = load_checkpoint(train(config)).header
     assert header.regions == (own.eye, own.lip, own.global_)
     assert header.account["subspaces"] == "planted"
     few = select(ratios, ratios[::-1].copy(), face.hash, "planted", k_eye=3)
     save_subspaces(few, tmp_path / "few.json")
     with pytest.raises(UserError, match="3 eye dimensions; this network needs 8"):
-        train(dataclasses.replace(config, subspaces=tmp_path / "few.json", out=tmp_path / "other"))
+        train(dataclasses.replace(config, subspaces=str(tmp_path / "few.json"), out=tmp_path / "other"))

@@ -24,7 +24,7 @@ def test_methods_by_name_with_intervals_and_a_table(
     printed = capsys.readouterr().out
     assert "-2.00 to -2.00" in printed
     assert "not told apart" in printed
-    assert "  s03                     2 clips" in printed
+    assert "  s03    2 clips" in printed
     with out.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["metric"], row["clips"], row["better"]) for row in rows if not row["speaker"]] == [

@@ -131,3 +131,11 @@ def test_what_is_told_of_the_method_stands_in_every_table(folders: Path):
 def test_fewer_workers_than_none_are_refused(folders: Path, capsys: pytest.CaptureFixture[str]):
     assert score(folders, "--workers", "-3") == 2
     assert "--workers -3: give how many processes" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_and_two_sounds_are_refused(folders: Path, capsys: pytest.CaptureFixture[str]):
+    (folders / "taken").write_text("x")
+    assert score(folders, out="taken/out") == 2
+    assert "taken/out: Not a directory; choose another folder" in capsys.readouterr().err
+    assert score(folders, "--audio", str(folders / "real"), "--own-sound") == 2
+    assert "give one of the two" in capsys.readouterr().err
