@@ -13,6 +13,7 @@ sums are exact, so that neither the order of clips nor the machine changes a bit
 import dataclasses
 import functools
 import math
+import sys
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -226,7 +227,7 @@ def _contrast(values: Sequence[np.ndarray]) -> np.ndarray:
 def _grid(column: np.ndarray) -> float:
     """Spacing of numbers of which any sum of as many stays exact in float64."""
     largest = float(np.abs(column).max()) * len(column)
-    return 2.0 ** (math.frexp(largest)[1] - 52) if largest else 1.0
+    return 2.0 ** max(math.frexp(largest)[1] - 52, sys.float_info.min_exp) if largest else 1.0
 
 
 def _on_grid(column: np.ndarray) -> np.ndarray:
