@@ -145,6 +145,10 @@ function figureOf(method, index, curves, videos, heads) {
       if (!video.hasAttribute("src")) return; // let go, not broken
       screen.replaceChildren(`cannot be played: ${path}`);
     });
+    // of a file whose picture it cannot decode, a browser plays the sound and complains of nothing
+    video.addEventListener("loadedmetadata", () => {
+      if (!video.videoWidth) screen.prepend(`no picture that this browser can show: ${path}`);
+    });
     screen.append(video);
     videos.push({ video, method });
   }

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark.page import write_page
+from chdtf import media
 
 SHOWN = "[...document.querySelectorAll('section.table:not([hidden])')]"
 
@@ -237,6 +239,17 @@ def test_keys_step_and_close_and_the_address_opens_a_clip(tab: Any, page: Path, 
     assert "missing_video" in other.run("document.querySelector('#videos figure:nth-child(7) .screen').innerText")
     other.run("document.getElementById('clip-next').click()")
     assert other.run("document.getElementById('clip-title').innerText") == "chdtf_002"
+
+
+def test_a_picture_that_cannot_be_shown_is_told(new_tab: Any, parts: Any, tmp_path: Path) -> None:
+    data = parts.example(frames=50)
+    parts.write_videos(data, tmp_path)
+    path = data["clips"][0]["videos"]["hallo"]
+    (tmp_path / path).write_bytes(media.encode_audio(np.zeros(32000, np.float32), codec="wav"))
+    tab = new_tab()
+    tab.open(write_page(data, tmp_path))
+    tab.run("document.querySelector('button.open').click()")
+    tab.wait(f"document.getElementById('videos').innerText.includes('no picture that this browser can show: {path}')")
 
 
 def test_every_control_has_a_name_and_every_table_headers(tab: Any) -> None:
