@@ -40,9 +40,9 @@ class Command:
     """Name in tables. Default: that of the folder."""
     label: Annotated[str, tyro.conf.arg(metavar="TEXT")] = ""
     """The method as LaTeX and the page print it. Default: its name."""
-    input: Literal["image", "video"] | None = None
+    input: Literal["image", "video", "unknown"] = "unknown"
     """What the method is given beside the speech: one image of the speaker, or a video. Stands in the tables."""
-    eye_blink: Literal["generated", "hand craft", "from reference", "none"] | None = None
+    eye_blink: Literal["generated", "hand craft", "from reference", "none", "unknown"] = "unknown"
     """Where its blinks come from; "none": it does not blink. Stands in the tables."""
     metric: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
     """Metrics to compute. Default: all, or without references those that need none."""
@@ -91,7 +91,8 @@ class Command:
             jobs = {TRUTH: pairing.truth, **jobs}
             normalise[TRUTH], kinds[TRUTH] = AS_IS, GROUND_TRUTH
         dataset = (self.reference or self.generated).resolve().name
-        facts = {name: {"label": self.label, "input": self.input, "eye_blink": self.eye_blink}}
+        told = {"label": self.label, "input": self.input, "eye_blink": self.eye_blink}
+        facts = {name: {key: value for key, value in told.items() if value not in ("", "unknown") or key == "label"}}
         config = {**dataclasses.asdict(self), "dataset": dataset, "kinds": kinds, "facts": facts}
         record = RunRecord.start(sys.argv, config)
         record.weights = weights_used(metrics)
