@@ -31,6 +31,8 @@ MAX_DEATHS = 5  # of one chain over one item, or over none: it is given up then.
 
 def run_local(chains: Sequence[Chain], workers: int, progress: Progress) -> Outcome:
     """Run all chains with so many processes; with 0 in this one, where nothing that is stuck can be ended."""
+    if workers < 0:
+        raise ValueError(f"{workers} workers; 0 runs in this process")
     if workers == 0:
         return _in_turn(chains, progress)
     pool = _Pool(min(workers, max(len(chains), 1)))
