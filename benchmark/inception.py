@@ -4,8 +4,7 @@ It is the network of 2015-12-05 (Szegedy et al. 2016) as mseitzer/pytorch-fid co
 torchvision's in its pooling branches: averages leave out the padding, and the last block takes the maximum.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+
+from chdtf.threads import one_thread
 
 FEATURES = 2048
 SIZE_PX = 299
@@ -178,7 +179,7 @@ def features(network: nn.Module, frames: np.ndarray) -> np.ndarray:
     0.3.0 does.
     """
     found = []
-    with torch.inference_mode(), _one_thread():
+    with torch.inference_mode(), one_thread():
         for begin in range(0, len(frames), BATCH):
             pixels = torch.from_numpy(np.ascontiguousarray(frames[begin : begin + BATCH].transpose(0, 3, 1, 2)))
             x = functional.interpolate(
@@ -187,14 +188,3 @@ def features(network: nn.Module, frames: np.ndarray) -> np.ndarray:
             found.append(network(2 * x - 1))
     features_: np.ndarray = torch.cat(found).numpy()
     return features_
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Workers fill the cores, and the last bits do not depend on how many there are."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

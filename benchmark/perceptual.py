@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import importlib
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from benchmark.footage import Footage, Unscored, paired
 from chdtf import weights
 from chdtf.alexnet import read_features
+from chdtf.threads import one_thread
 
 BATCH = 8  # frames; the features of one take 2.5 MB
 _COMPUTED = ("lins.", "scaling_layer.")  # in the state dict, and not in files: names for the layers, and constants
@@ -67,7 +67,7 @@ def curves(generated: Footage, reference: Footage | None, model: Any) -> Curves:
     frames, begin = (None, 0) if reference is None else (reference.frames, reference.start_frame)
 
     def compute() -> tuple[np.ndarray | None, Curves]:
-        with _one_thread():
+        with one_thread():
             return frames, _curves(generated, reference, model)
 
     # the reference's frames are kept with the result, so that no others can have their id
@@ -132,19 +132,6 @@ def distances(model: Any, first: Features, second: Features) -> np.ndarray:
             linear((a - b) ** 2).mean((1, 2, 3)) for linear, a, b in zip(model.lins, first, second, strict=True)
         ]
         return np.asarray(sum(by_layer).double().numpy())
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Workers fill the cores, and the last bits do not depend on how many there are."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _import_lpips() -> Any:

@@ -4,7 +4,6 @@ Follows joonson/syncnet_python, SyncNetInstance.evaluate (Chung and Zisserman, A
 the sound in memory instead of JPEG and WAV files.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chdtf.schema import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from chdtf.threads import one_thread
 
 WINDOW_FRAMES = 5
 MFCC_PER_FRAME = 4  # 100 Hz against 25 fps
@@ -102,19 +102,6 @@ def mfcc(waveform: np.ndarray) -> np.ndarray:
     return np.asarray(python_speech_features.mfcc(pcm, SAMPLE_RATE_HZ).T, dtype=np.float32)
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """How many threads share a sum decides its last bits: with one, every machine and worker gives the same."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def embed(encoder: Any, crops: np.ndarray, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features of all windows, float32 (N, D) each: uint8 (T, 224, 224, 3) RGB crops, and float32 (S,) sound.
 
@@ -126,7 +113,7 @@ def embed(encoder: Any, crops: np.ndarray, waveform: np.ndarray) -> tuple[np.nda
     streams: Encoder = encoder if hasattr(encoder, "lips") else WindowEncoder(encoder)
     cepstra = mfcc(waveform)
     speech = np.stack([cepstra[:, MFCC_PER_FRAME * i : MFCC_PER_FRAME * i + WINDOW_MFCC] for i in range(count)])
-    with _one_thread():
+    with one_thread():
         return streams.lips(crops[: count + WINDOW_FRAMES - 1]), streams.sounds(speech)
 
 
