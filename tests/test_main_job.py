@@ -1,6 +1,7 @@
 """The main job, by the commands that users type: build, run, and once more with nothing to do."""
 
 import csv
+import json
 import math
 import os
 import shutil
@@ -79,7 +80,10 @@ def test_per_clip_scores_and_records_are_there(results: Path) -> None:
     assert len(every) == 4 * len(COMPUTED)
     scores = [row for row in every if row["metric"] in METRICS]
     assert {row["metric"] for row in scores if row["value"] is None} == {"lse_c"}
-    assert len(list((results / "runs").glob("*.json"))) == 1
+    (record,) = (json.loads(path.read_text(encoding="utf-8")) for path in (results / "runs").glob("*.json"))
+    assert {"commit", "packages", "hardware", "weights", "command"} <= set(record)
+    assert set(record["config"]["seeds"]["clips"]) == {row["clip_id"] for row in scores}
+    assert record["config"]["seeds"]["bootstrap"] == 0
     assert "disenttalk" in (results / "leaderboard.md").read_text(encoding="utf-8")
 
 

@@ -36,6 +36,7 @@ def evaluate(
 ) -> int:
     """Generate, score and tabulate; returns the exit status: 1 when a method left a clip without a video."""
     from baselines.generate import stage_inputs
+    from benchmark.bootstrap import SEED as BOOTSTRAP_SEED
     from benchmark.cli._board import make_folder
     from benchmark.cli._scoring import score_and_keep, show, weights_used
     from benchmark.withdrawn import withdrawn_clips
@@ -58,6 +59,8 @@ def evaluate(
     outcome = "failed"
     try:
         items = {item.clip_id: item for item in stage_inputs(left, results / "inputs")}
+        seeds = {clip_id: item.seed for clip_id, item in items.items()}
+        record.config["seeds"] = {"bootstrap": BOOTSTRAP_SEED, "clips": seeds}
         made = {method.name: _generate(method, list(items.values()), results, record) for method in methods}
         jobs = {
             method.name: [_score_item(method, clip, items, made[method.name], withdrawn, results) for clip in clips]

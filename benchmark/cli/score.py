@@ -70,6 +70,7 @@ class Command:
 
     def run(self) -> int:
         """Score, and print the leaderboard; 1 when an expected clip has no generated video."""
+        from benchmark.bootstrap import SEED as BOOTSTRAP_SEED
         from benchmark.cli._board import make_folder
         from benchmark.cli._scoring import ray_runner, score_and_keep, show, weights_used
         from benchmark.folders import pair, read_speakers
@@ -94,6 +95,7 @@ class Command:
         told = {"label": self.label, "input": self.input, "eye_blink": self.eye_blink}
         facts = {name: {key: value for key, value in told.items() if value not in ("", "unknown") or key == "label"}}
         config = {**dataclasses.asdict(self), "dataset": dataset, "kinds": kinds, "facts": facts}
+        config["seeds"] = {"bootstrap": BOOTSTRAP_SEED}
         record = RunRecord.start(sys.argv, config)
         record.weights = weights_used(metrics)
         make_folder(out)
