@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from chdtf.clip import face_model_of, read_clips
 from chdtf.errors import UserError
+from chdtf.morphable.head_motion import NUM_POSE, head_motion, mean_pose
 from chdtf.schema import FPS, SAMPLES_PER_FRAME, SPLITS
 
 log = logging.getLogger(__name__)
@@ -27,14 +28,17 @@ class MotionClip:
     language: str
     waveform: np.ndarray  # (S,) float32, mono, 16 kHz
     expression: np.ndarray  # (T, K) float32, in the face model's own scale
+    pose: np.ndarray  # (T, 6) float32, head motion about the clip's mean pose (`chdtf.morphable.head_motion`)
     valid: np.ndarray  # (T,) bool
 
     def __post_init__(self) -> None:
         frames = len(self.valid)
-        if self.expression.shape[0] != frames or len(self.waveform) != frames * SAMPLES_PER_FRAME:
+        together = self.expression.shape[0] == frames and self.pose.shape == (frames, NUM_POSE)
+        if not together or len(self.waveform) != frames * SAMPLES_PER_FRAME:
             raise ValueError(
                 f"clip {self.clip_id}: {frames} valid flags, expression {self.expression.shape}, "
-                f"{len(self.waveform)} samples do not belong together (samples must be frames x {SAMPLES_PER_FRAME})"
+                f"pose {self.pose.shape}, {len(self.waveform)} samples "
+                f"do not belong together (samples must be frames x {SAMPLES_PER_FRAME})"
             )
 
     @property
@@ -70,5 +74,6 @@ class MotionDataset(Dataset[MotionClip]):
             language=clip.language,
             waveform=clip.waveform(),
             expression=np.asarray(coefficients.expression, np.float32),
+            pose=head_motion(coefficients, mean_pose(coefficients)),
             valid=np.asarray(coefficients.valid, bool),
         )

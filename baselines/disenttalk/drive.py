@@ -10,7 +10,7 @@ import torch
 
 from chdtf.errors import UserError
 from chdtf.media import read_waveform, write_video
-from disenttalk_ref.sample import Generator
+from disenttalk_ref.generate.generator import Generator
 
 
 def main(job_file: Path) -> None:

@@ -30,7 +30,7 @@ class Command:
         from chdtf.media import frames, read_waveform, write_video
         from chdtf.schema import SAMPLES_PER_FRAME
         from disenttalk_ref.checkpoint import DEFAULT
-        from disenttalk_ref.sample import Generator
+        from disenttalk_ref.generate.generator import Generator
 
         for path in (self.image, self.audio):
             if not path.is_file():

@@ -27,16 +27,3 @@ class Renderer(Protocol):
 
         Raises `chdtf.errors.UserError` when the image shows no face.
         """
-
-
-def in_source_pose(expression: np.ndarray, source: Coefficients) -> Coefficients:
-    """Driving coefficients of expression alone: (T, K), with the identity and the still pose of `source` (T = 1)."""
-    frames = len(expression)
-    return Coefficients(
-        identity=source.identity,
-        expression=np.asarray(expression, np.float32),
-        rotation=np.repeat(source.rotation[:1], frames, axis=0),
-        translation=np.repeat(source.translation[:1], frames, axis=0),
-        scale=np.repeat(source.scale[:1], frames, axis=0),
-        valid=np.ones(frames, bool),
-    )

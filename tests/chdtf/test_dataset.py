@@ -7,12 +7,7 @@ import pytest
 from chdtf import dataset
 from chdtf.dataset import MotionClip, MotionDataset
 from chdtf.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class _Motion:
-    expression: np.ndarray
-    valid: np.ndarray
+from chdtf.morphable.coefficients import Coefficients
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +21,17 @@ class _Clip:
     def waveform(self) -> np.ndarray:
         return np.full(self.frames * 640, 0.25, np.float32)
 
-    def coefficients(self) -> _Motion:
-        return _Motion(np.full((self.frames, 64), 0.5), np.arange(self.frames) > 0)
+    def coefficients(self) -> Coefficients:
+        turning = np.zeros((self.frames, 3))
+        turning[:, 1] = np.linspace(-0.1, 0.1, self.frames)
+        return Coefficients(
+            identity=np.zeros((468, 3)),
+            expression=np.full((self.frames, 64), 0.5),
+            rotation=turning,
+            translation=np.full((self.frames, 3), 128.0),
+            scale=np.full(self.frames, 90.0),
+            valid=np.arange(self.frames) > 0,
+        )
 
 
 @pytest.fixture
@@ -56,6 +60,9 @@ def test_a_clip_is_speech_and_motion(published: dict[str, list[_Clip]], tmp_path
     assert clip.waveform.shape == (7 * 640,)
     assert clip.expression.shape == (7, 64)
     assert clip.expression.dtype == np.float32
+    assert clip.pose[0].tolist() == [0] * 6  # not valid
+    np.testing.assert_allclose(np.diff(clip.pose[1:, 1]), 0.2 / 6, rtol=1e-3)
+    assert float(abs(clip.pose[1:].mean())) < 1e-5
     assert clip.valid.tolist() == [False] + [True] * 6
     assert (clip.speaker_id, clip.language, clip.seconds) == ("anna", "de", 7 / 25)
 
@@ -70,4 +77,4 @@ def test_an_empty_split_and_an_unknown_one_are_refused(published: dict[str, list
 
 def test_audio_and_frames_must_belong_together():
     with pytest.raises(ValueError, match=r"7 valid flags.*4481 samples"):
-        MotionClip("c", "s", "en", np.zeros(4481, np.float32), np.zeros((7, 64), np.float32), np.ones(7, bool))
+        MotionClip("c", "s", "en", np.zeros(4481, np.float32), np.zeros((7, 64)), np.zeros((7, 6)), np.ones(7, bool))

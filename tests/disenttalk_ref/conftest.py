@@ -28,7 +28,8 @@ def clips() -> list[MotionClip]:
         waveform = (tone * np.repeat(loud, 640)).astype(np.float32)
         expression = rng.standard_normal((50, 64)).astype(np.float32) * 0.1
         expression[:, 0] += np.where(loud, 1.5, -1.5)
-        made.append(MotionClip(f"clip_{number}", "speaker", "en", waveform, expression, np.ones(50, bool)))
+        pose = np.cumsum(rng.standard_normal((50, 6)), 0).astype(np.float32) * 0.01
+        made.append(MotionClip(f"clip_{number}", "speaker", "en", waveform, expression, pose, np.ones(50, bool)))
     return made
 
 

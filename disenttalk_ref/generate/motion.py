@@ -1,18 +1,16 @@
-"""Audio and a source image in, coefficients and frames out."""
+"""Speech in, motion out: Eq. 9 in overlapping windows."""
 
-import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from chdtf.morphable.head_motion import NUM_POSE
 from chdtf.schema import SAMPLES_PER_FRAME
 from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, load_checkpoint, region_slices
 from disenttalk_ref.diffusion import guided
-from disenttalk_ref.render.mesh_warp import MeshWarpRenderer
-from disenttalk_ref.render.renderer import Renderer, in_source_pose
+from disenttalk_ref.motion import Motion
 
 
 @dataclass(frozen=True)
@@ -31,13 +29,13 @@ class SamplerConfig:
         return float(getattr(self, f"temperature_{region}"))
 
 
-def generate_coefficients(
+def generate_motion(
     waveform: np.ndarray,
     num_frames: int,
     checkpoint: Checkpoint | Path = DEFAULT,
     config: SamplerConfig | None = None,
-) -> np.ndarray:
-    """Expression for speech: mono 16 kHz (S,) -> float32 (num_frames, 64), in standard deviations of the basis.
+) -> Motion:
+    """Motion for speech: mono 16 kHz (S,) -> `num_frames` frames.
 
     Speech is cut, or padded with silence, to `num_frames` x 640 samples. The result depends on the input and the
     configuration only. Any length: longer than a training window is denoised in overlapping windows, see `_predict`.
@@ -45,7 +43,7 @@ def generate_coefficients(
     config = config or SamplerConfig()
     model = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
     if num_frames <= 0:
-        return np.zeros((0, model.codec.mean.shape[0]), np.float32)
+        return Motion(np.zeros((0, model.codec.mean.shape[0]), np.float32), np.zeros((0, NUM_POSE), np.float32))
     samples = num_frames * SAMPLES_PER_FRAME
     fitted = np.zeros(samples, np.float32)
     fitted[: min(samples, len(waveform))] = waveform[:samples]
@@ -57,7 +55,7 @@ def generate_coefficients(
             config.steps,
         )
         expression: np.ndarray = model.codec.decode(latent)[0].cpu().numpy()
-    return expression
+    return Motion(expression, np.zeros((num_frames, NUM_POSE), np.float32))
 
 
 def _noise(model: Checkpoint, num_frames: int, config: SamplerConfig) -> torch.Tensor:
@@ -93,47 +91,3 @@ def _predict(
     total = zt.new_zeros(frames, zt.shape[2]).index_add(0, index.flatten(), (predicted * weight).flatten(0, 1))
     share = zt.new_zeros(frames, 1).index_add(0, index.flatten(), weight.reshape(-1, 1))
     return (total / share)[None]
-
-
-class Generator:
-    """A loaded model and a renderer: source image and speech in, frames out."""
-
-    def __init__(
-        self,
-        checkpoint: Path = DEFAULT,
-        config: SamplerConfig | None = None,
-        renderer: Renderer | None = None,
-        device: str = "cpu",
-    ) -> None:
-        """Raises `UserError` when the checkpoint is missing or was made for another face model."""
-        self.checkpoint = load_checkpoint(checkpoint, device=device)
-        self.config = config or SamplerConfig()
-        self.renderer = renderer or MeshWarpRenderer()
-
-    def frames(self, image: np.ndarray, waveform: np.ndarray, num_frames: int, seed: int = 0) -> Iterator[np.ndarray]:
-        """Frames of a talking face that keeps the pose of its source.
-
-        Args:
-            image: source, uint8 (H, W, 3) RGB with one face.
-            waveform: speech, float32 (S,), mono 16 kHz.
-            num_frames: T; the speech is cut or padded to it.
-            seed: of the noise that sampling starts from.
-
-        Returns:
-            T frames, uint8 (256, 256, 3) RGB, at 25 fps.
-
-        Raises:
-            UserError: when the image shows no face.
-
-        """
-        portrait = self.renderer.prepare(image)
-        config = dataclasses.replace(self.config, seed=seed)
-        expression = generate_coefficients(waveform, num_frames, self.checkpoint, config)
-        return portrait.frames(in_source_pose(expression, portrait.source))
-
-
-def generate(
-    image: np.ndarray, waveform: np.ndarray, num_frames: int, checkpoint: Path = DEFAULT, seed: int = 0
-) -> Iterator[np.ndarray]:
-    """One video with the default settings: see `Generator.frames`."""
-    return Generator(checkpoint).frames(image, waveform, num_frames, seed)

@@ -9,9 +9,10 @@ from chdtf.errors import UserError
 from chdtf.faces import mouth_opening, track_landmarks
 from chdtf.morphable.coefficients import landmarks_of
 from chdtf.morphable.fitting import fit_clip
+from chdtf.morphable.head_motion import move
 from chdtf.morphable.model import load_model
 from disenttalk_ref.render.mesh_warp import MeshWarpRenderer, WarpedPortrait
-from disenttalk_ref.render.renderer import Portrait, Renderer, in_source_pose
+from disenttalk_ref.render.renderer import Portrait, Renderer
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_frames_show_the_driving_mouth(portrait: Portrait):
     opening = 0.12 * (1 - np.cos(np.arange(24) / 3))
     driver = model.mean * 80 + (128, 128, 0)
     driving = fit_clip(np.stack([animate.open_mouth(driver, o) for o in opening]), model)
-    frames = list(portrait.frames(in_source_pose(driving.expression, portrait.source)))
+    frames = list(portrait.frames(move(portrait.source, driving.expression)))
     assert len(frames) == 24
     assert np.corrcoef(mouth_opening(track_landmarks(frames)), opening)[0, 1] > 0.95
 
@@ -58,7 +59,7 @@ def test_frames_show_the_driving_pose(portrait: Portrait):
 def test_frames_without_coefficients_hold_the_last_face(portrait: Portrait):
     expression = np.zeros((4, portrait.source.expression.shape[1]), np.float32)
     expression[:2, 0] = 2.0
-    driving = in_source_pose(expression, portrait.source).replace(valid=np.array([False, True, False, True]))
+    driving = move(portrait.source, expression).replace(valid=np.array([False, True, False, True]))
     first, second, third, fourth = portrait.frames(driving)
     assert np.array_equal(second, third)
     assert not np.array_equal(third, fourth)

@@ -11,8 +11,9 @@ from chdtf.media import read_waveform
 from chdtf.morphable.coefficients import Coefficients, load_model
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, Header, load_checkpoint, new_checkpoint, save_checkpoint
+from disenttalk_ref.generate.generator import Generator
+from disenttalk_ref.generate.motion import SamplerConfig, _predict, generate_motion
 from disenttalk_ref.model import PRESETS
-from disenttalk_ref.sample import Generator, SamplerConfig, _predict, generate_coefficients
 
 REGIONS = (tuple(range(13, 21)), tuple(range(13)), tuple(range(21, 64)))
 
@@ -36,7 +37,7 @@ def _speech(frames: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("samples", "frames"), [(0, 5), (640, 5), (640 * 90 + 7, 60), (640 * 5, 0), (300, 1)])
 def test_any_length_of_speech_gives_the_frames_asked_for(untrained: Checkpoint, samples: int, frames: int):
-    expression = generate_coefficients(np.ones(samples, np.float32), frames, untrained, SamplerConfig(steps=2))
+    expression = generate_motion(np.ones(samples, np.float32), frames, untrained, SamplerConfig(steps=2)).expression
     assert expression.shape == (frames, 64)
     assert expression.dtype == np.float32
     assert bool(np.isfinite(expression).all())
@@ -44,7 +45,7 @@ def test_any_length_of_speech_gives_the_frames_asked_for(untrained: Checkpoint, 
 
 def test_the_seed_decides(untrained: Checkpoint):
     first, second, third = (
-        generate_coefficients(_speech(20), 20, untrained, SamplerConfig(seed=seed, steps=2)) for seed in (1, 1, 2)
+        generate_motion(_speech(20), 20, untrained, SamplerConfig(seed=seed, steps=2)).expression for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, second)
     assert not np.allclose(first, third)
@@ -67,7 +68,8 @@ def test_windows_of_long_speech_add_up(untrained: Checkpoint, frames: int):
 def test_with_temperature_zero_the_seed_does_not_matter(untrained: Checkpoint):
     config = SamplerConfig(temperature_eye=0, temperature_lip=0, temperature_global=0, steps=2)
     first, second = (
-        generate_coefficients(_speech(20), 20, untrained, dataclasses.replace(config, seed=seed)) for seed in (1, 2)
+        generate_motion(_speech(20), 20, untrained, dataclasses.replace(config, seed=seed)).expression
+        for seed in (1, 2)
     )
     np.testing.assert_array_equal(first, second)
 
@@ -121,7 +123,7 @@ def test_the_committed_model_moves_its_mouth_in_speech_and_rests_in_silence(comm
     speech = _spoken("en_weather")
     half = len(speech) // 640
     waveform = np.concatenate([speech[: half * 640], np.zeros(50 * 640, np.float32)])
-    opening = mouth_opening(_vertices(generate_coefficients(waveform, half + 50, committed)))
+    opening = mouth_opening(_vertices(generate_motion(waveform, half + 50, committed).expression))
     talking, resting = opening[:half], opening[half + 10 :]
     assert float(resting.max()) < 0.08
     assert float(resting.mean()) < 0.5 * float(talking.mean())
@@ -138,7 +140,9 @@ def test_the_committed_model_blinks_now_and_then(committed: Checkpoint, names: t
     speech = np.concatenate([_spoken(name) for name in names])
     frames, blinks, lowest = len(speech) // 640, 0, []
     for seed in range(4):
-        ratio = eye_aspect_ratio(_vertices(generate_coefficients(speech, frames, committed, SamplerConfig(seed=seed))))
+        ratio = eye_aspect_ratio(
+            _vertices(generate_motion(speech, frames, committed, SamplerConfig(seed=seed)).expression)
+        )
         ratio = ratio / np.median(ratio)
         closed = ratio < 0.6
         blinks += int((closed[1:] & ~closed[:-1]).sum())
@@ -152,7 +156,7 @@ def test_the_committed_model_hears_the_words(committed: Checkpoint):
     first, second = _spoken("en_weather"), _spoken("en_garden")
     frames = min(len(first), len(second)) // 640
     openings = [
-        mouth_opening(_vertices(generate_coefficients(w, frames, committed, SamplerConfig(seed=seed))))
+        mouth_opening(_vertices(generate_motion(w, frames, committed, SamplerConfig(seed=seed)).expression))
         for w in (first, second)
         for seed in (0, 1)
     ]

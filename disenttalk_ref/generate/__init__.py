@@ -1,0 +1,1 @@
+"""Speech and a source become motion, and motion a video."""
