@@ -57,3 +57,6 @@ class MeshWarpRenderer:
             )
         model = load_model(self.face_model)
         return WarpedPortrait(fit_image(landmarks, model), model, FaceWarp(image, landmarks))
+
+
+RENDERER = MeshWarpRenderer
