@@ -5,7 +5,7 @@ import torch
 from chdtf.dataset import MotionClip
 from chdtf.morphable.coefficients import load_model
 from disenttalk_ref.audio import AudioFeatures
-from disenttalk_ref.batches import Augmentation, WindowSampler, gap_direction, mirror_matrix
+from disenttalk_ref.train.batches import Augmentation, WindowSampler, gap_direction, mirror_matrix
 
 NONE = Augmentation(mirror=0, speed=0, warp=0, gain_db=0, tilt=0, noise_db=(-200, -200), pause=0)
 

@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from chdtf.dataset import MotionClip
 from chdtf.errors import UserError
 from chdtf.morphable.model import load_model
-from disenttalk_ref.batches import Augmentation
 from disenttalk_ref.checkpoint import load_checkpoint
 from disenttalk_ref.subspaces import save_subspaces, select
 from disenttalk_ref.train import TrainConfig, fit, train
+from disenttalk_ref.train.batches import Augmentation
 
 STILL = Augmentation(mirror=0, speed=0, warp=0, gain_db=0, tilt=0, noise_db=(-90, -90), pause=0)
 

@@ -24,12 +24,12 @@ from chdtf.errors import UserError
 from chdtf.files import atomic_path
 from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
 from disenttalk_ref.audio import AudioFeatures
-from disenttalk_ref.batches import Augmentation, Batch, WindowSampler
 from disenttalk_ref.checkpoint import Checkpoint, Header, new_checkpoint, save_checkpoint
 from disenttalk_ref.diffusion import PREDICTIONS
 from disenttalk_ref.model import PRESETS, REGIONS
 from disenttalk_ref.subspaces import load_subspaces
 from disenttalk_ref.sync import SyncExpert, expert_loss, sync_loss
+from disenttalk_ref.train.batches import Augmentation, Batch, WindowSampler
 
 log = logging.getLogger(__name__)
 
