@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chdtf.errors import UserError
-from disenttalk_ref.audio import FFT_SIZE, AudioFeatures, mel_filters, normalise_loudness
+from disenttalk_ref.audio import AudioFeatures
+from disenttalk_ref.audio.extractors.logmel import FFT_SIZE, mel_filters
 
 RATE = 16_000
 
@@ -78,7 +79,6 @@ def test_features_do_not_depend_on_the_recording_level():
     speech[: 10 * 640] = 0  # a pause does not count
     loud, quiet = AudioFeatures().extract(speech * 4), AudioFeatures().extract(speech / 4)
     np.testing.assert_allclose(loud, quiet, atol=1e-3)
-    assert np.sqrt((normalise_loudness(speech)[10 * 640 :] ** 2).mean()) == pytest.approx(0.1, rel=0.02)
 
 
 def test_silence_stays_silence():
@@ -87,7 +87,9 @@ def test_silence_stays_silence():
 
 
 def test_refusals_name_the_value():
-    with pytest.raises(UserError, match=r"hubrt.*logmel"):
+    with pytest.raises(UserError, match=r"hubrt.*parse"):
         AudioFeatures(kind="hubrt")
+    with pytest.raises(UserError, match=r"logmel:80.*nothing behind"):
+        AudioFeatures.of("80")
     with pytest.raises(ValueError, match=r"\(2, 640\)"):
         AudioFeatures().extract(np.zeros((2, 640), np.float32))

@@ -1,22 +1,20 @@
-"""Audio features A at the video frame rate: one row a frame, so that row k hears what is seen in frame k.
+"""Log-mel bands, four mel frames side by side for each video frame: needs no weights.
 
-The paper takes HuBERT features; `kind="logmel"` needs no weights. Every kind turns S samples into T = S // 640 rows.
+The paper takes HuBERT features (`hubert`); these are the default because they need no download.
 """
 
 import functools
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from chdtf.errors import UserError
 from chdtf.schema import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from disenttalk_ref.audio.loudness import checked, normalise_loudness
 
-KINDS = ("logmel",)
 FFT_SIZE = 512
-SPEECH_LEVEL = 0.1  # root mean square of the speech after `normalise_loudness`, -20 dBFS
-MAX_GAIN = 30.0  # quieter recordings are taken for silence and stay quiet
-SPEECH_RANGE_DB = 30.0  # frames this much below the loud ones are pauses and do not count as speech
 
 
 def mel_filters(bands: int, low_hz: float, high_hz: float, warp: float = 1.0) -> np.ndarray:
@@ -37,29 +35,15 @@ def _mel(hz: float) -> float:
     return 2595 * float(np.log10(1 + hz / 700))
 
 
-def normalise_loudness(waveform: np.ndarray) -> np.ndarray:
-    """Scale one clip so that its speech has a root mean square of 0.1: (S,) -> float32 (S,).
-
-    Speech is every video frame (40 ms) within 30 dB of the 95th percentile frame. The gain is at most 30, so silence
-    stays silence.
-    """
-    frames = len(waveform) // SAMPLES_PER_FRAME
-    if frames == 0:
-        return waveform.astype(np.float32)
-    blocks = waveform[: frames * SAMPLES_PER_FRAME].reshape(frames, SAMPLES_PER_FRAME).astype(np.float64)
-    power = (blocks**2).mean(1)
-    speech = power[power >= np.percentile(power, 95) * 10 ** (-SPEECH_RANGE_DB / 10)]
-    gain = min(MAX_GAIN, SPEECH_LEVEL / max(float(np.sqrt(speech.mean())), 1e-9))
-    return (waveform * gain).astype(np.float32)
-
-
 @dataclass(frozen=True)
-class AudioFeatures:
+class Features:
     """How speech becomes features. The defaults: 80 log-mel bands, 25 ms window, 10 ms hop, 4 mel frames a video frame.
 
     Energies are floored at `floor_db` (0 dB: a full-scale sine in its band), which hides the noise of most recordings,
     and mapped so that the floor is -1 and speech at the normalised level lies about 0 to 2.
     """
+
+    on_the_fly: ClassVar[bool] = True
 
     kind: str = "logmel"
     bands: int = 80
@@ -70,20 +54,30 @@ class AudioFeatures:
     floor_db: float = -65.0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UserError(f"audio features {self.kind!r} are not known; choose one of {', '.join(KINDS)}")
+        if self.kind != "logmel":
+            raise UserError(
+                f"audio features {self.kind!r} are not logmel; name extractors with disenttalk_ref.audio.parse"
+            )
+
+    @classmethod
+    def of(cls, rest: str) -> "Features":
+        """The extractor that `logmel` names. Raises `UserError` when something follows the name."""
+        if rest:
+            raise UserError(f"audio features 'logmel:{rest}': logmel takes nothing behind its name; write logmel")
+        return cls()
 
     @property
     def width(self) -> int:
         """Features a video frame."""
         return self.bands * (SAMPLES_PER_FRAME // self.hop_samples)
 
-    def extract(self, waveform: np.ndarray) -> np.ndarray:
-        """Features of one clip, mono 16 kHz: (S,) -> float32 (S // 640, width), after `normalise_loudness`."""
-        if waveform.ndim != 1:
-            raise ValueError(f"waveform must be (S,), got {waveform.shape}")
-        normal = torch.from_numpy(normalise_loudness(waveform))
-        features: np.ndarray = self.features(normal[None])[0].numpy()
+    def extract(self, waveform: np.ndarray, device: str = "cpu") -> np.ndarray:
+        """Features of one clip, mono 16 kHz: (S,) -> float32 (S // 640, width), after `normalise_loudness`.
+
+        Raises `UserError` for NaN, `ValueError` for another shape.
+        """
+        normal = torch.from_numpy(normalise_loudness(checked(waveform))).to(device)
+        features: np.ndarray = self.features(normal[None])[0].cpu().numpy()
         return features
 
     def features(self, waveforms: torch.Tensor, warp: float = 1.0) -> torch.Tensor:

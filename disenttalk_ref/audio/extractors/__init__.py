@@ -1,0 +1,1 @@
+"""Extractors of audio features, one module each: the folder is the registry (see `disenttalk_ref.audio.features`)."""
