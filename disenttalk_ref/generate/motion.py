@@ -18,7 +18,8 @@ class SamplerConfig:
     """How to sample. Frame rate and sizes are those of the dataset: 25 fps, 16 kHz."""
 
     seed: int = 0
-    steps: int = 12  # DDIM steps
+    sampler: str = "ddim"  # a module of diffusion/samplers
+    steps: int = 12  # how many times the network is asked
     guidance: float = 1.2  # s of Eq. 9
     temperature_eye: float = 1.0  # factor of the starting noise, by region
     temperature_lip: float = 0.3
@@ -53,6 +54,7 @@ def generate_motion(
             lambda zt, t: _predict(model, zt, t, audio, config.guidance),
             _noise(model, num_frames, config),
             config.steps,
+            config.sampler,
         )
         expression: np.ndarray = model.codec.decode(latent)[0].cpu().numpy()
     return Motion(expression, np.zeros((num_frames, NUM_POSE), np.float32))

@@ -1,22 +1,26 @@
-"""The diffusion process: Eq. 3 (forward process), Eq. 8 (noise loss), Eq. 9 (guidance), and a DDIM sampler."""
+"""The diffusion process: Eq. 3 (forward process), Eq. 8 (what is predicted), Eq. 9 (guidance), and the way back."""
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from disenttalk_ref.diffusion.samplers import Level, load_sampler
+
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (Z_t (B, T, K), t (B,)) -> prediction (B, T, K)
+Noise = Callable[[], torch.Tensor]  # noise for one step of an ancestral sampler, (B, T, K)
 PREDICTIONS = ("epsilon", "v", "z0")
 MAX_NOISE = 0.9999  # a trace of Z_0 stays in Z_T, so that Eq. 3 can be inverted at every step
+LIMIT = 5.0  # estimates of Z_0 stay within, in standard deviations
 
 
 def _cosine_noise(steps: int) -> torch.Tensor:
     """Cosine schedule (Nichol and Dhariwal 2021, Eq. 17): variance of Z_t given Z_0, t = 0..steps, (steps + 1,)."""
     t = torch.arange(steps + 1, dtype=torch.float64) / steps
     kept = torch.cos((t + 0.008) / 1.008 * math.pi / 2).square()
-    return (MAX_NOISE * (1 - kept / kept[0])).float()
+    return MAX_NOISE * (1 - kept / kept[0])
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Diffusion:
 
     steps: int = 400
     prediction: str = "epsilon"
-    noise: torch.Tensor = field(init=False, repr=False, compare=False)  # beta_t, (steps + 1,)
+    noise: torch.Tensor = field(init=False, repr=False, compare=False)  # beta_t, float64 (steps + 1,)
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
@@ -37,9 +41,14 @@ class Diffusion:
         object.__setattr__(self, "noise", _cosine_noise(self.steps))
 
     def scales(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factors of Z_0 and of the noise at step t: (B,) -> (B, 1, 1) twice."""
-        beta = self.noise.to(t.device)[t][:, None, None]
+        """Factors of Z_0 and of the noise at step t: (B,) -> float32 (B, 1, 1) twice."""
+        beta = self.noise.float().to(t.device)[t][:, None, None]
         return (1 - beta).sqrt(), beta.sqrt()
+
+    def level(self, t: int) -> Level:
+        """Factors of Z_0 and of the noise at step t, as numbers."""
+        beta = float(self.noise[t])
+        return Level(t, math.sqrt(1 - beta), math.sqrt(beta))
 
     def q_sample(self, z0: torch.Tensor, t: torch.Tensor, epsilon: torch.Tensor) -> torch.Tensor:
         """Z_t of Eq. 3: (B, T, K), (B,), (B, T, K) -> (B, T, K)."""
@@ -60,28 +69,41 @@ class Diffusion:
             return predicted, (zt - kept * predicted) / noise.clamp_min(1e-4)
         return (zt - noise * predicted) / kept, predicted
 
+    def times(self, num_steps: int) -> tuple[int, ...]:
+        """Steps T = t_0 > ... > t_n = 0 that a sampler visits, evenly spaced; `ValueError` unless 1 <= n <= T."""
+        if not 1 <= num_steps <= self.steps:
+            raise ValueError(f"{num_steps} sampling steps; this process has 1 to {self.steps}")
+        return tuple(torch.linspace(self.steps, 0, num_steps + 1, dtype=torch.float64).round().long().tolist())
+
     def sample(
         self,
         predict: Predict,
-        noise: torch.Tensor,
-        num_steps: int,
-        limit: float = 5.0,
+        start: torch.Tensor,
+        num_steps: int | Sequence[int],
+        sampler: str = "ddim",
+        noise: Noise | None = None,
+        limit: float = LIMIT,
     ) -> torch.Tensor:
-        """DDIM with eta = 0 (Song et al. 2021, Eq. 12) from Z_T = `noise` (B, T, K): deterministic given the noise.
+        """Z_0 from Z_T = `start` (B, T, K) by the sampler of that name in `samplers/`.
 
-        Z_0 estimates are kept within +-`limit`: latents have unit variance, and at the noisiest steps a small error of
-        epsilon is a large one of Z_0.
+        Args:
+            predict: the network, guided.
+            start: noise of the first step.
+            num_steps: how many times the network is asked, or the descending steps t to visit, the last one included.
+            sampler: module of `samplers/`.
+            noise: of ancestral samplers, drawn once a step in order; default: torch's own generator.
+            limit: Z_0 estimates are kept within +-limit: latents have unit variance, and at the noisiest steps a small
+                error of epsilon is a large one of Z_0.
+
         """
-        times = torch.linspace(self.steps, 0, num_steps + 1).round().long()
-        zt = noise
-        for now, then in itertools.pairwise(times.tolist()):
+        times = self.times(num_steps) if isinstance(num_steps, int) else tuple(num_steps)
+        step = load_sampler(sampler)
+        zt = start
+        for now, then in itertools.pairwise(times):
             t = torch.full((len(zt),), now, device=zt.device)
-            z0, _ = self.estimate(zt, t, predict(zt, t))
-            z0 = z0.clamp(-limit, limit)
-            kept, scale = self.scales(t)
-            epsilon = (zt - kept * z0) / scale
-            kept, scale = self.scales(torch.full_like(t, then))
-            zt = kept * z0 + scale * epsilon
+            z0 = self.estimate(zt, t, predict(zt, t))[0].clamp(-limit, limit)
+            fresh = noise if noise is not None else lambda like=zt: torch.randn_like(like)
+            zt = step(zt, z0, self.level(now), self.level(then), fresh)
         return zt
 
 
