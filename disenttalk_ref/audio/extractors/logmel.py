@@ -83,21 +83,38 @@ class Features:
     def features(self, waveforms: torch.Tensor, warp: float = 1.0) -> torch.Tensor:
         """Features of waveforms whose loudness is normalised already: (B, S) -> float32 (B, S // 640, width)."""
         frames = waveforms.shape[1] // SAMPLES_PER_FRAME
-        power = self._power(waveforms[:, : frames * SAMPLES_PER_FRAME])  # (B, 4 T, 257)
-        energy = power @ _filters(self.bands, self.low_hz, self.high_hz, warp).to(power).T  # (B, 4 T, bands)
+        around = (self.context_samples, self.context_samples)
+        return self.rows(torch.nn.functional.pad(waveforms[:, : frames * SAMPLES_PER_FRAME], around), warp)
+
+    @property
+    def context_samples(self) -> int:
+        """Samples to either side of the frames that `rows` takes."""
+        return FFT_SIZE // 2 - self.hop_samples // 2
+
+    @property
+    def reach_samples(self) -> int:
+        """Samples to either side of a frame that its row hears: 120 by default, 7.5 ms."""
+        return self.window_samples // 2 - self.hop_samples // 2
+
+    def rows(self, waveforms: torch.Tensor, warp: float = 1.0) -> torch.Tensor:
+        """Features of n whole frames with `context_samples` before and after them: (B, C + 640 n + C) -> (B, n, width).
+
+        Of the context only `reach_samples` on either side are heard.
+        """
+        frames = (waveforms.shape[1] - 2 * self.context_samples) // SAMPLES_PER_FRAME
+        power = self._power(waveforms)  # (B, 4 n, 257)
+        energy = power @ _filters(self.bands, self.low_hz, self.high_hz, warp).to(power).T  # (B, 4 n, bands)
         decibels = 10 * torch.log10(energy.clamp_min(10 ** (self.floor_db / 10)))
         scaled = (decibels - self.floor_db) / 15 - 1
         return scaled.reshape(len(waveforms), frames, self.width)
 
     def _power(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """Power of each bin, 1 for a full-scale sine. Mel frame j is centred on sample 80 + 160 j."""
-        if waveforms.shape[1] == 0:
+        """Power of each bin, 1 for a full-scale sine. Mel frame j is centred on sample 80 + 160 j of the frames."""
+        if waveforms.shape[1] < FFT_SIZE:
             return waveforms.new_zeros(len(waveforms), 0, FFT_SIZE // 2 + 1)
-        before = FFT_SIZE // 2 - self.hop_samples // 2
-        padded = torch.nn.functional.pad(waveforms, (before, FFT_SIZE - self.hop_samples - before))
         window = torch.hann_window(self.window_samples, device=waveforms.device)
         spectrum = torch.stft(
-            padded, FFT_SIZE, self.hop_samples, self.window_samples, window, center=False, return_complex=True
+            waveforms, FFT_SIZE, self.hop_samples, self.window_samples, window, center=False, return_complex=True
         )
         return (spectrum.abs() * (2 / window.sum())).square().transpose(1, 2)
 
