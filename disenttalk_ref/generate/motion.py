@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from chdtf.morphable.head_motion import NUM_POSE
-from chdtf.schema import SAMPLES_PER_FRAME
+from chdtf.schema import NUM_EXPRESSION, SAMPLES_PER_FRAME
 from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, load_checkpoint, region_slices
 from disenttalk_ref.diffusion import guided
 from disenttalk_ref.motion import Motion
@@ -24,6 +24,7 @@ class SamplerConfig:
     temperature_eye: float = 1.0  # factor of the starting noise, by region
     temperature_lip: float = 0.3
     temperature_global: float = 0.5
+    temperature_pose: float = 1.0
 
     def temperature(self, region: str) -> float:
         """Factor of the starting noise of one region."""
@@ -44,7 +45,7 @@ def generate_motion(
     config = config or SamplerConfig()
     model = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
     if num_frames <= 0:
-        return Motion(np.zeros((0, model.codec.mean.shape[0]), np.float32), np.zeros((0, NUM_POSE), np.float32))
+        return Motion(np.zeros((0, NUM_EXPRESSION), np.float32), np.zeros((0, NUM_POSE), np.float32))
     samples = num_frames * SAMPLES_PER_FRAME
     fitted = np.zeros(samples, np.float32)
     fitted[: min(samples, len(waveform))] = waveform[:samples]
@@ -56,14 +57,14 @@ def generate_motion(
             config.steps,
             config.sampler,
         )
-        expression: np.ndarray = model.codec.decode(latent)[0].cpu().numpy()
+        expression: np.ndarray = model.codec.decode(latent)[0, :, :NUM_EXPRESSION].cpu().numpy()
     return Motion(expression, np.zeros((num_frames, NUM_POSE), np.float32))
 
 
 def _noise(model: Checkpoint, num_frames: int, config: SamplerConfig) -> torch.Tensor:
     """Starting noise (1, T, K) on the CPU's generator, so that every device starts alike."""
     generator = torch.Generator().manual_seed(config.seed)
-    noise = torch.randn(num_frames, sum(model.header.model.latents), generator=generator)
+    noise = torch.randn(num_frames, model.header.model.num_latent, generator=generator)
     for region, part in region_slices(model.header.model).items():
         noise[:, part] *= config.temperature(region)
     return noise[None].to(model.codec.mean.device)

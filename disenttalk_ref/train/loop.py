@@ -135,7 +135,7 @@ class _Run:
         self.device = torch.device(config.device)
         torch.manual_seed(config.seed)
         audio = AudioFeatures()
-        described = dataclasses.replace(PRESETS[config.preset], audio_width=audio.width)
+        described = dataclasses.replace(PRESETS[config.preset], audio_width=audio.width, pose_latent=0)
         settings = json.loads(json.dumps(dataclasses.asdict(config), default=str))
         settings.pop("out")
         header = Header(
@@ -153,7 +153,7 @@ class _Run:
         self.diffusion = self.checkpoint.diffusion
         seen = torch.from_numpy(np.concatenate([clip.expression[clip.valid] for clip in clips]))
         moved = torch.from_numpy(np.linalg.norm(face.expression_basis, axis=(1, 2)).astype(np.float32))
-        explained = self.checkpoint.codec.fit(seen, regions, described.latents, moved)
+        explained = self.checkpoint.codec.fit(seen, regions, moved)
         log.info("%d clips; latents explain %.1f %% of the motion", len(clips), 100 * explained)
         self.codec = self.checkpoint.codec.to(self.device)
         self.net = self.checkpoint.denoiser.to(self.device).train()
