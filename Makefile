@@ -30,8 +30,8 @@ demo: $(INSTALLED) ## build the sample, generate, score, print the leaderboard
 chdtf: $(INSTALLED) ## build a dataset: make chdtf [MANIFEST=list.csv] [OUT=folder]; the bundled sample by default
 	@$(BIN)/disentbench build $(if $(MANIFEST),--manifest "$(MANIFEST)") $(if $(OUT),--out "$(OUT)") $(BUILD_FLAGS)
 
-test: $(INSTALLED) ## run all tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## run all tests, in as many processes as there are cores
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 bench-pipeline: $(INSTALLED) ## speed of the dataset builder against its bare cost
 	$(BIN)/python tests/perf/bench_pipeline.py

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # CI draws the same examples every time, so that a red run is a change's fault; elsewhere hypothesis explores
@@ -57,10 +58,14 @@ def dataset(hand: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled sample, drawn and built whole by the command that users run; about a minute, once."""
+def sample_dataset(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The bundled sample, drawn and built whole by the command that users run; about a minute, once for all workers."""
     from benchmark.cli import main
 
-    out = tmp_path_factory.mktemp("built") / "sample"
-    assert main(["build", "--out", str(out)]) == 0
+    base = tmp_path_factory.getbasetemp()
+    folder = base if worker_id == "master" else base.parent  # pytest-xdist gives every worker a folder of its own
+    out = folder / "built" / "sample"
+    with FileLock(folder / "built.lock"):
+        if not (out / "dataset.json").exists():
+            assert main(["build", "--out", str(out)]) == 0
     return out
