@@ -8,7 +8,7 @@ from disenttalk_ref.audio import AudioFeatures, from_json, key, kinds, parse, to
 
 
 def test_the_folder_is_the_registry():
-    assert {"logmel"} <= set(kinds())
+    assert {"logmel", "hubert"} <= set(kinds())
     assert parse("logmel") == AudioFeatures()
 
 
@@ -20,7 +20,7 @@ def test_settings_survive_a_header_and_old_headers_are_logmel():
 
 
 @pytest.mark.parametrize(
-    ("text", "match"), [("hubrt:x", "choose one of"), ("", "choose one of"), ("logmel:8", "nothing behind")]
+    ("text", "match"), [("hubrt:x", "did you mean hubert"), ("", "choose one of"), ("logmel:8", "nothing behind")]
 )
 def test_what_is_not_known_is_refused_with_what_to_write(text: str, match: str):
     with pytest.raises(UserError, match=match):
