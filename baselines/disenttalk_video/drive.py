@@ -1,0 +1,36 @@
+"""The reference model, video-driven: the reference clip's own frames with lips made from speech."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from chdtf.errors import UserError
+from chdtf.media import read_waveform, write_video
+from disenttalk_ref.generate.generator import Generator
+
+
+def main(job_file: Path) -> None:
+    """Write one generated video for every item; a clip that shows no face costs itself."""
+    job = json.loads(job_file.read_text(encoding="utf-8"))
+    generator = Generator()
+    for item in job["items"]:
+        try:
+            _speak(generator, item)
+        except UserError as error:
+            Path(item["output"]).with_suffix(".error").write_text(str(error), encoding="utf-8")
+
+
+def _speak(generator: Generator, item: dict[str, Any]) -> None:
+    waveform = read_waveform(Path(item["audio"]))
+    if waveform is None:
+        raise UserError(f"{item['audio']}: no sound")
+    count = item["num_frames"]
+    # the clip is framed already: all of it is shown, so that it lies on the reference
+    dubbed = generator.prepare_video(Path(item["video"]), count, crop="whole")
+    frames = generator.dub(dubbed, generator.motion(waveform, count, item["seed"]))
+    write_video(Path(item["output"]), frames, waveform, metadata={"comment": "synthetic: DisentTalk reference"})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,170 @@
+"""Video-driven generation, the paper's "Ours-video": a video keeps its head motion, eyes and background, and gets new
+lips.
+
+Every output frame is drawn from the video's own frame: its vertices move by what the exchange of the lip dimensions
+changes, which is the lower face alone. What the lips part to show comes from one frame of the video for all of them:
+each frame's own interior would flicker between the teeth that it shows and those that it lacks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from chdtf.faces import FACE_OVAL, INNER_LIPS, mouth_opening, tessellation
+from chdtf.morphable.coefficients import Coefficients, landmarks_of
+from chdtf.morphable.model import FaceModel
+from chdtf.schema import NUM_VERTICES
+from chdtf.warp.layers import Box
+from chdtf.warp.mesh import halves, head_motion, opening_triangles
+from chdtf.warp.mouth import Mouth, order_lips
+from disenttalk_ref.generate.source import TrackedVideo
+
+_STILL_PX = 0.02  # vertices that move less leave their pixels alone
+_SKIRT = 1.45  # where what surrounds the face keeps still, in distances of the face's outline from its centre
+_SUBPIXEL_BITS = 5
+_SLIVER = 1e-3  # px^2; triangles of less area are not drawn
+_OPEN_QUANTILE = 0.9  # of the frames' mouth openings: how open the frame is that shows the interior
+_TURNED = 0.15  # rad from the video's mean yaw, at most, of that frame
+_OPEN = 0.035  # gap over eye distance of a mouth that shows its interior
+
+
+@dataclass(frozen=True, eq=False)
+class DubbedVideo:
+    """A tracked video whose lips can be exchanged. Made by `prepare_dubbing`."""
+
+    video: TrackedVideo
+    source: Coefficients  # T frames
+    model: FaceModel
+    mouth: Mouth  # of the frame that shows the interior
+    mouth_vertices: np.ndarray  # (468, 3) of that frame, pixel centres
+
+    def frames(self, driving: Coefficients) -> Iterator[np.ndarray]:
+        """The video with the expression of `driving`, which has as many frames as are wanted: uint8 (256, 256, 3).
+
+        `driving` is the video's own coefficients, played forward and backward, with other lip (and eye) dimensions.
+        Frames of the video in which no face was found are shown as they are.
+        """
+        for k, (number, image) in enumerate(self.video.frames(driving.num_frames)):
+            if not self.source.valid[number]:
+                yield image
+                continue
+            own = _frame(self.source, number)
+            moved = own.replace(expression=driving.expression[k : k + 1])
+            change = landmarks_of(moved, self.model)[0] - landmarks_of(own, self.model)[0]
+            yield self._dub(image, self.video.landmarks[number], change)
+
+    def _dub(self, image: np.ndarray, landmarks: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """One frame with its vertices (468, 3) px moved by `change`."""
+        face = landmarks.astype(np.float64) - (0.5, 0.5, 0.0)
+        wanted = face + change
+        for points in (face, wanted):
+            order_lips(points)
+        meet_lips(wanted)
+        frame = warp_lower_face(image, lift_lips(face, wanted), wanted)
+        self.mouth.draw(frame, wanted, head_motion(self.mouth_vertices, wanted))
+        return frame
+
+
+def prepare_dubbing(video: TrackedVideo, coefficients: Coefficients, model: FaceModel) -> DubbedVideo:
+    """Choose the frame that shows the mouth's interior: nearly the most open one, seen as the video mostly is."""
+    seen = np.flatnonzero(coefficients.valid)
+    opening = mouth_opening(video.landmarks[seen])
+    yaw = coefficients.rotation[seen, 1]
+    apart = np.abs(opening - np.quantile(opening, _OPEN_QUANTILE)) + (np.abs(yaw - np.median(yaw)) > _TURNED)
+    number = int(seen[np.argmin(apart)])
+    image = _frame_at(video, number)
+    vertices = video.landmarks[number].astype(np.float64) - (0.5, 0.5, 0.0)
+    order_lips(vertices)
+    return DubbedVideo(video, coefficients, model, Mouth(image, vertices), vertices)
+
+
+def _frame_at(video: TrackedVideo, number: int) -> np.ndarray:
+    ((_, image),) = video.forward(np.array([number]))
+    return image
+
+
+def _frame(coefficients: Coefficients, number: int) -> Coefficients:
+    one = slice(number, number + 1)
+    names = ("expression", "rotation", "translation", "scale", "valid")
+    return coefficients.replace(**{name: getattr(coefficients, name)[one] for name in names})
+
+
+def meet_lips(face: np.ndarray) -> None:
+    """Inner lips that have passed through each other meet half way, (468, 3) in place."""
+    upper, lower = halves(INNER_LIPS)
+    crossed = (face[lower, :2] - face[upper, :2]) @ (face[152, :2] - face[10, :2]) < 0
+    face[upper[crossed]] = face[lower[crossed]] = (face[upper[crossed]] + face[lower[crossed]]) / 2
+
+
+def lift_lips(face: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The vertices `face` with the lips' inner borders drawn back from the teeth as far as an open mouth closes.
+
+    Else a tracker's error of a pixel leaves a row of teeth between closed lips. (468, 3) -> (468, 3).
+    """
+    source = face.copy()
+    upper, lower = (half[1:-1] for half in halves(INNER_LIPS))
+    unit = float(np.linalg.norm(face[263, :2] - face[33, :2]))
+    between = face[lower, :2] - face[upper, :2]
+    gap = np.linalg.norm(between, axis=1)
+    left = np.linalg.norm(wanted[lower, :2] - wanted[upper, :2], axis=1)
+    own = np.clip((gap.max() / unit - _OPEN) / 0.02, 0, 1)
+    shut = np.clip(1 - left / np.maximum(gap, 1e-6), 0, 1) * own * (0.011 * unit + 0.9)
+    out = between / np.maximum(gap, 1e-6)[:, None] * shut[:, None]
+    source[upper, :2] -= out
+    source[lower, :2] += out
+    return source
+
+
+def warp_lower_face(image: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Move what lies at the vertices `source` to `target`, (468, 3) pixel centres each; a new uint8 (H, W, 3).
+
+    Beyond the face's outline motion fades to nothing; pixels that no moving triangle reaches are the image's own.
+    """
+    start, end = _with_skirt(source, source), _with_skirt(source, target)
+    faces = _triangles()
+    moving = np.abs(end - start).max(1) > _STILL_PX
+    faces = faces[moving[faces].any(1)]
+    corners = end[faces]
+    edges = corners[:, 1:] - corners[:, :1]
+    area = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
+    faces = faces[np.abs(area) > _SLIVER]
+    frame = image.copy()
+    if not len(faces):
+        return frame
+    box = Box.around(end[faces].reshape(-1, 2), 1, *image.shape[:2])
+    drawn = cv2.remap(image, *_maps(start, end, faces, box), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    box.of(frame)[:] = drawn
+    return frame
+
+
+def _with_skirt(source: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Vertices (468, 2), and around them the outline of `source` moved outwards, which keeps still: (504, 2)."""
+    outline = source[list(FACE_OVAL), :2]
+    centre = outline.mean(0)
+    return np.vstack([points[:, :2], centre + _SKIRT * (outline - centre)])
+
+
+def _triangles() -> np.ndarray:
+    """Triangles (F, 3): the skirt, the mouth's opening, the skin; later ones lie on top."""
+    count = len(FACE_OVAL)
+    inner, outer = np.array(FACE_OVAL), NUM_VERTICES + np.arange(count)
+    turn = np.roll(np.arange(count), -1)
+    skirt = np.vstack(
+        [np.column_stack([inner, inner[turn], outer]), np.column_stack([inner[turn], outer[turn], outer])]
+    )
+    return np.vstack([skirt, opening_triangles(INNER_LIPS), tessellation()])
+
+
+def _maps(start: np.ndarray, end: np.ndarray, faces: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel of a box comes from, by the triangle that covers it: x, y float32 (h, w) each."""
+    labels = np.full((box.y1 - box.y0, box.x1 - box.x0), -1, np.int32)
+    corners = np.round((end[faces] - (box.x0, box.y0)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    for number, triangle in enumerate(corners):
+        cv2.fillConvexPoly(labels, triangle, number, cv2.LINE_8, _SUBPIXEL_BITS)
+    homogeneous = np.concatenate([end[faces], np.ones((len(faces), 3, 1))], axis=2)  # (F, 3, 3): rows x, y, 1
+    affine = np.linalg.solve(homogeneous, start[faces]).transpose(0, 2, 1)  # (F, 2, 3)
+    a, b, c, d, e, f = np.vstack([affine.reshape(-1, 6), [1, 0, 0, 0, 1, 0]]).astype(np.float32).T  # last: label -1
+    x, y = box.grid()
+    return a[labels] * x + b[labels] * y + c[labels], d[labels] * x + e[labels] * y + f[labels]
