@@ -127,6 +127,15 @@ def test_eq_5(trained: Denoiser, near: ModelConfig, draw: Draw):
     assert same(trained.blocks[0].temporal(x), temporal(trained.blocks[0], numbers(x[0])))
 
 
+@pytest.mark.parametrize("length", [1, 4, 30])
+def test_eq_5_is_the_same_with_and_without_gradients(trained: Denoiser, near: ModelConfig, draw: Draw, length: int):
+    part, x = trained.blocks[0].temporal, draw(2, length, near.width)
+    modules = torch.cat([layer(x.transpose(1, 2)) for layer in part.depthwise], 1).transpose(1, 2)
+    assert torch.allclose(part.scales(x), modules, atol=1e-6)
+    with torch.no_grad():
+        assert torch.allclose(part.scales(x), modules, atol=1e-6)
+
+
 def test_eq_6(trained: Denoiser, near: ModelConfig, draw: Draw):
     x, audio = draw(1, T, near.width), draw(1, T, near.width, seed=1)
     part = trained.blocks[0].interaction
