@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from chdtf.warp.layers import Box, Plate, blend, smooth_curve, soft_line, soft_polygon
+from chdtf.warp.layers import Box, Plate, blend, places, smooth_curve, soft_line, soft_polygon
 from chdtf.warp.mesh import Motion, halves, smoothstep
 
 
@@ -18,6 +18,8 @@ class Eye:
         self._width_px = float(np.linalg.norm(corners[1, :2] - corners[0, :2]))
         self._depth = float(corners[:, 2].mean())
         self._gap_px = np.linalg.norm(face[self._upper, :2] - face[self._lower, :2], axis=1)
+        up = face[self._upper[1:-1], :2] - face[self._lower[1:-1], :2]
+        self._up = up / np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
         curves = smooth_curve(face[self._upper, :2]), smooth_curve(face[self._lower, :2])
         self._plate = Plate(image, *curves, reach_px=0.35 * self._width_px + 2)
         self._lids = _bare_lids(image, *curves, self._width_px)
@@ -33,34 +35,33 @@ class Eye:
         shut[[0, -1]] = shut[[1, -2]]
         return shut
 
-    def lift(self, source: np.ndarray, target: np.ndarray) -> None:
+    def lift(self, source: np.ndarray, closure: np.ndarray) -> None:
         """Move the lids' texture borders (in mesh points `source`) off the eyeball, as far as the eye closes."""
-        shut = smoothstep(self.closure(target) * 1.5)[1:-1, None]
+        shut = smoothstep(closure * 1.5)[1:-1, None]
         upper, lower = self._upper[1:-1], self._lower[1:-1]
-        up = self._source[upper, :2] - self._source[lower, :2]
-        up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
+        up = self._up
         source[upper, :2] = self._source[upper, :2] + up * shut * (0.025 * self._width_px + 0.5)
         first, last = self._upper[[0, -1]]
         out = (self._source[last, :2] - self._source[first, :2]) / self._width_px * shut[[0, -1]]
         source[first, :2], source[last, :2] = self._source[first, :2] - out[0], self._source[last, :2] + out[1]
         source[lower, :2] = self._source[lower, :2] - up * shut * (0.02 * self._width_px + 0.5)
 
-    def cover(self, frame: np.ndarray, maps: tuple[np.ndarray, np.ndarray], at: Box, target: np.ndarray) -> None:
+    def cover(self, frame: np.ndarray, maps: np.ndarray, at: Box, target: np.ndarray, closure: np.ndarray) -> None:
         """Turn what the closing lids carry along into bare skin, in place.
 
-        `maps`: where the pixels of the box `at` of the frame come from in the source, float32 (h, w) each.
+        `maps`: where the pixels of the box `at` of the frame come from in the source, x + iy, complex64 (h, w).
         """
-        amount = float(smoothstep(1.6 * self.closure(target).mean()))
+        amount = float(smoothstep(1.6 * float(closure.mean())))
         box = Box.around(target[self._upper, :2], 0.6 * self._width_px, *frame.shape[:2]).within(at)
         if amount < 0.01 or box.empty:
             return
         patch, mask, corner = self._lids
-        x, y = (box.of(field, at) - float(start) for field, start in zip(maps, corner, strict=True))
-        bare = cv2.remap(patch, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        share = cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        wanted = places(box.of(maps, at) - np.complex64(complex(*corner)))
+        bare = cv2.remap(patch, wanted, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        share = cv2.remap(mask, wanted, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         blend(frame, bare.astype(np.float32), share * amount, box)
 
-    def draw(self, frame: np.ndarray, target: np.ndarray, motion: Motion) -> None:
+    def draw(self, frame: np.ndarray, target: np.ndarray, motion: Motion, closure: np.ndarray) -> None:
         """Blend eyeball and lash line into a warped frame, uint8 (H, W, 3), in place."""
         upper, lower = smooth_curve(target[self._upper, :2]), smooth_curve(target[self._lower, :2])
         box = Box.around(np.vstack([upper, lower]), 0.12 * self._width_px + 2, *frame.shape[:2])
@@ -69,17 +70,16 @@ class Eye:
         affine[:, 2] += (target[ends, :2] - (self._source[ends, :2] @ affine[:, :2].T + affine[:, 2])).mean(0)
         cover = soft_polygon(upper, lower, box)
         eyeball = self._plate.sample(box, affine)
-        shut = self.closure(target)
-        if shut.max() > 0.02:  # the lid's shadow falls on the eyeball
+        if closure.max() > 0.02:  # the lid's shadow falls on the eyeball
             shade = cv2.GaussianBlur(cover, (0, 0), max(0.5, 0.04 * self._width_px))
-            eyeball *= (1 - 0.45 * float(shut.max()) * (1 - shade))[..., None]
+            eyeball *= (1 - 0.45 * float(closure.max()) * (1 - shade))[..., None]
         blend(frame, eyeball, cover, box)
-        self._draw_lashes(frame, upper, shut, box)
+        self._draw_lashes(frame, upper, closure, box)
 
     def _draw_lashes(self, frame: np.ndarray, upper: np.ndarray, shut: np.ndarray, box: Box) -> None:
-        strength = np.interp(np.linspace(0, 1, len(upper)), np.linspace(0, 1, len(shut)), smoothstep(shut))
-        if strength.max() < 0.02:
+        if shut.max() < 0.08:  # smoothstep(0.08) < 0.02
             return
+        strength = np.interp(np.linspace(0, 1, len(upper)), np.linspace(0, 1, len(shut)), smoothstep(shut))
         taper = np.sin(np.pi * np.linspace(0.03, 0.97, len(upper))) ** 0.7
         line = soft_line(upper, np.minimum(1.06 * strength * taper, 1), max(0.7, 0.074 * self._width_px), box)
         blend(frame, np.broadcast_to(self._lash_colour, (*line.shape, 3)), line, box)

@@ -1,5 +1,7 @@
 """What lies behind the openings of the face: soft-edged openings, and the source's own texture behind them."""
 
+import functools
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -21,10 +23,12 @@ class Box:
     @classmethod
     def around(cls, points: np.ndarray, margin_px: float, height: int, width: int) -> "Box":
         """The box of (N, 2) points with a margin, cut to the image: at least one pixel of it, wherever they are."""
-        low = np.floor(points.min(0) - margin_px).astype(int)
-        high = np.ceil(points.max(0) + margin_px).astype(int) + 1
-        x0, y0 = (int(v) for v in np.clip(low, 0, (width - 1, height - 1)))
-        return cls(x0, y0, max(x0 + 1, min(int(high[0]), width)), max(y0 + 1, min(int(high[1]), height)))
+        left, top = points.min(0).tolist()
+        right, bottom = points.max(0).tolist()
+        x0 = min(max(math.floor(left - margin_px), 0), width - 1)
+        y0 = min(max(math.floor(top - margin_px), 0), height - 1)
+        x1, y1 = math.ceil(right + margin_px) + 1, math.ceil(bottom + margin_px) + 1
+        return cls(x0, y0, max(x0 + 1, min(x1, width)), max(y0 + 1, min(y1, height)))
 
     @property
     def empty(self) -> bool:
@@ -47,13 +51,26 @@ class Box:
         return x, y
 
 
+def places(maps: np.ndarray) -> np.ndarray:
+    """Places x + iy, complex64 (h, w), as `cv2.remap` takes them: float32 (h, w, 2)."""
+    return maps.view(np.float32).reshape(*maps.shape, 2)
+
+
 def smooth_curve(points: np.ndarray, steps: int = 4) -> np.ndarray:
     """A Catmull-Rom curve through (N, 2) points, `steps` pieces between neighbours: ((N - 1) * steps + 1, 2)."""
+    curve: np.ndarray = _catmull_rom(len(points), steps) @ points
+    return curve
+
+
+@functools.lru_cache(maxsize=8)
+def _catmull_rom(count: int, steps: int) -> np.ndarray:
+    """The curve as a linear map of its points, ((count - 1) * steps + 1, count)."""
+    points = np.eye(count)
     padded = np.vstack([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     p0, p1, p2, p3 = (padded[k : len(padded) - 3 + k, None] for k in range(4))
     t = (np.arange(steps) / steps)[None, :, None]
     curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
-    return np.vstack([curve.reshape(-1, points.shape[1]), points[-1:]])
+    return np.vstack([curve.reshape(-1, count), points[-1:]])
 
 
 def soft_polygon(upper: np.ndarray, lower: np.ndarray, box: Box) -> np.ndarray:
@@ -83,8 +100,8 @@ def soft_line(curve: np.ndarray, strength: np.ndarray, width_px: float, box: Box
 def blend(image: np.ndarray, layer: np.ndarray, alpha: np.ndarray, box: Box) -> None:
     """Lay float32 (h, w, 3) over the box of a uint8 image, in place."""
     view = box.of(image)
-    under = view.astype(np.float32)
-    view[:] = np.clip(np.rint(under + (layer - under) * alpha[..., None]), 0, 255).astype(np.uint8)
+    change = (layer - view) * alpha[..., None].astype(np.float32, copy=False)
+    view[:] = cv2.add(view, change, dtype=cv2.CV_8U)  # rounds to the nearest, cuts at 0 and 255
 
 
 class Plate:

@@ -14,11 +14,13 @@ from chdtf.faces import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, RIGID, tesse
 from chdtf.morphable.similarity import fit_similarity
 from chdtf.schema import NUM_VERTICES
 from chdtf.warp.layers import Box
+from chdtf.warp.raster import painted, runs
 
 _SLIVER_PX = 0.35  # triangles less high than this are slivers
-_SUBPIXEL_BITS = 5  # cv2 draws polygons at 1/32 px
+_STILL_PX = 1 / 128  # surroundings that move less stay the source's, bit by bit
+_REVEAL = 0.05  # how far inwards the rim of a face takes its texture from when it turns to the front, in face radii
 _REACH = 1.15  # how far beyond the face oval the head takes its surroundings along, in face radii
-_ROOM = 0.55  # where the frame cuts closer than this to the face, points outside the frame move too
+_ROOM = 0.25  # where the frame cuts closer than this to the face, points outside the frame move too
 _SPACING = 0.19  # of the grid around the face, in face radii
 
 
@@ -33,6 +35,11 @@ class Motion:
         """(N, 3) -> (N, 3)."""
         moved: np.ndarray = points @ self.linear.T + self.offset
         return moved
+
+    def of_pixel_centres(self) -> "Motion":
+        """The same motion of points given by pixel centres, (x, y) half a pixel less than in px."""
+        half = np.array([0.5, 0.5, 0.0])
+        return Motion(self.linear, self.offset + self.linear @ half - half)
 
     def plane(self, z: float) -> np.ndarray:
         """What happens in the image to points of the plane at depth z: affine (2, 3)."""
@@ -95,6 +102,9 @@ class HeadMesh:
         self._openings = np.vstack([opening_triangles(c) for c in (RIGHT_EYE, LEFT_EYE, INNER_LIPS)])
         self.skin = tessellation()
         self._facing = self.orientation(face)
+        self._normals = _normals(face, self.skin)
+        self._reveal_px = _REVEAL * radius
+        self._middle = oval[:, :2].mean(0)
         first = np.maximum(np.ceil(low), 0).astype(int)
         last = np.minimum(np.floor(high), frame).astype(int)
         self.box = Box(int(first[0]), int(first[1]), int(last[0]) + 1, int(last[1]) + 1)
@@ -107,35 +117,49 @@ class HeadMesh:
         moved = around + self._rigid_share * (motion(around) - around) + self._loose_share * loose
         return np.vstack([target, moved])
 
-    def inverse_map(self, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where each pixel of `box` comes from: map_x, map_y float32, for mesh points that move source -> target."""
-        labels, faces = self.triangles_at(target)
-        affine = _affine(target[faces][:, :, :2], source[faces][:, :, :2])
-        x = np.arange(self.box.x0, self.box.x1, dtype=np.float32)
-        y = np.arange(self.box.y0, self.box.y1, dtype=np.float32)[:, None]
-        # the last entry serves label -1: pixels that the mesh does not reach stay where they are
-        a, b, c, d, e, f = np.vstack([affine.reshape(-1, 6), [1, 0, 0, 0, 1, 0]]).astype(np.float32).T
-        return (
-            a[labels] * x + b[labels] * y + c[labels],
-            d[labels] * x + e[labels] * y + f[labels],
-        )
+    def reveal(self, source: np.ndarray, motion: Motion) -> None:
+        """Move texture borders (in mesh points `source`) off the rim of the face where a turn brings it to the front.
 
-    def triangles_at(self, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which triangle each pixel of `box` shows, int32 (h, w), -1 for none, and the triangles, (F, 3).
+        There the image shows next to nothing of the skin, and background beside it.
+        """
+        turn = motion.linear / np.linalg.norm(motion.linear[0])
+        seen, shown = -self._normals[:, 2], -(self._normals @ turn[2])
+        amount = self._reveal_px * smoothstep((shown - seen) / 0.2) * smoothstep((0.5 - seen) / 0.5)
+        inwards = self._middle - source[:NUM_VERTICES, :2]
+        inwards /= np.maximum(np.linalg.norm(inwards, axis=1, keepdims=True), 1e-6)
+        source[:NUM_VERTICES, :2] += amount[:, None] * inwards
+
+    def inverse_map(self, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, Box]:
+        """Where pixels come from, for mesh points that move source -> target: x + iy, complex64 (h, w) of a box.
+
+        The box holds all that moves; beyond it, and where the mesh does not reach, pixels stay where they are.
+        """
+        faces = self.layers(source, target)
+        box = Box.around(target[faces.ravel(), :2], 0, self.box.y1, self.box.x1).within(self.box)
+        height, width = box.y1 - box.y0, box.x1 - box.x0
+        drawn = runs(target[:, :2] - (box.x0, box.y0), faces, height, width)
+        top = painted(drawn, height, width)
+        # the source's place is slope * x + start along a run; the last entry serves pixels without one
+        along, across, origin = _affine(target[:, :2], source[:, :2], faces)
+        slope, start = np.ones((2, len(drawn.row) + 1), np.complex64)
+        slope[:-1] = along[drawn.triangle]
+        start[:-1] = across[drawn.triangle] * (drawn.row + box.y0) + origin[drawn.triangle]
+        x = np.arange(box.x0, box.x1, dtype=np.float32)
+        found: np.ndarray = slope.take(top, mode="clip") * x + start.take(top, mode="clip")
+        rows, columns = np.nonzero(top == len(drawn.row))
+        found[rows, columns] = columns + box.x0 + 1j * (rows + box.y0)
+        return found, box
+
+    def layers(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Triangles (F, 3) from bottom to top: surroundings that move, openings, skin.
 
         Openings lie under the skin, far skin under near skin, and skin that has turned over lowest.
         """
-        depth = target[self.skin, 2].mean(1)
+        moves = np.abs(target[:, :2] - source[:, :2]).max(1) > _STILL_PX
+        depth = target[self.skin, 2].sum(1)
         turned = self.orientation(target) != self._facing
         skin = self.skin[np.lexsort((-depth, ~turned))]
-        faces = np.vstack([self.outside, self._openings, skin])
-        x0, y0, x1, y1 = self.box.x0, self.box.y0, self.box.x1, self.box.y1
-        labels = np.full((y1 - y0, x1 - x0), -1, np.int32)
-        corners = np.round((target[:, :2] - (x0, y0)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)[faces]
-        fill = cv2.fillConvexPoly
-        for number, triangle in enumerate(corners):
-            fill(labels, triangle, number, 8, _SUBPIXEL_BITS)
-        return labels, faces
+        return np.vstack([self.outside[moves[self.outside].any(1)], self._openings, skin])
 
     def orientation(self, points: np.ndarray) -> np.ndarray:
         """Sign of the area of every skin triangle in the image: (F,)."""
@@ -143,6 +167,20 @@ class HeadMesh:
         area = (q[:, 0] - p[:, 0]) * (r[:, 1] - p[:, 1]) - (q[:, 1] - p[:, 1]) * (r[:, 0] - p[:, 0])
         sign: np.ndarray = np.sign(area)
         return sign
+
+
+def _normals(face: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Unit normals of the vertices (468, 3), out of the head."""
+    p, q, r = (face[skin[:, k]] for k in range(3))
+    normal = np.cross(q - p, r - p)
+    oval = face[list(FACE_OVAL)]
+    behind = oval.mean(0) + np.array([0, 0, 0.5 * np.ptp(oval[:, 1])])
+    normal *= np.sign((((p + q + r) / 3 - behind) * normal).sum(1, keepdims=True))
+    total = np.zeros_like(face)
+    for corner in skin.T:
+        np.add.at(total, corner, normal)
+    unit: np.ndarray = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9)
+    return unit
 
 
 def _surroundings(oval: np.ndarray, low: np.ndarray, high: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
@@ -169,29 +207,31 @@ def _triangulate(oval: np.ndarray, grid: np.ndarray, polygon: np.ndarray) -> np.
     return faces.astype(np.int32)
 
 
-def _affine(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Affine maps (F, 2, 3) that take triangles (F, 3, 2) to triangles (F, 3, 2).
+def _affine(start: np.ndarray, end: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Affine maps x' + iy' = along * x + across * y + origin of triangles (F, 3) with corners (N, 2): (F,) each.
 
     Slivers get the regularised least-squares map: the true one would throw the pixels beside them far away.
     """
-    edges = np.stack([start[:, 1] - start[:, 0], start[:, 2] - start[:, 0]], axis=2)  # (F, 2, 2), columns
-    wanted = np.stack([end[:, 1] - end[:, 0], end[:, 2] - end[:, 0]], axis=2)
-    (a, b), (c, d) = edges[:, 0].T, edges[:, 1].T
-    area = a * d - b * c
-    longest = np.sqrt(np.maximum(np.maximum(a * a + c * c, b * b + d * d), (a - b) ** 2 + (c - d) ** 2))
-    full = np.abs(np.linalg.det(wanted))
+    p, q, r = (start[faces[:, k]].T for k in range(3))  # (2, F)
+    u, v = q - p, r - p
+    to_p, to_q, to_r = ((end @ (1, 1j))[faces[:, k]] for k in range(3))
+    to_u, to_v = to_q - to_p, to_r - to_p
+    area = u[0] * v[1] - v[0] * u[1]
+    longest = np.sqrt(np.maximum(np.maximum((u * u).sum(0), (v * v).sum(0)), ((u - v) ** 2).sum(0)))
+    full = np.abs((to_u.conj() * to_v).imag)
     thin = np.abs(area) < np.maximum(np.minimum(_SLIVER_PX * longest, 0.6 * full), 1e-6)
-    inverse = np.stack([np.stack([d, -b], 1), np.stack([-c, a], 1)], 1) / np.where(thin, 1.0, area)[:, None, None]
-    tall = edges[thin].transpose(0, 2, 1)
-    inverse[thin] = tall @ _inverse_2x2(edges[thin] @ tall + _SLIVER_PX**2 * np.eye(2))
-    linear = wanted @ inverse
-    centre = np.where(thin[:, None], start.mean(1), start[:, 0])
-    offset = np.where(thin[:, None], end.mean(1), end[:, 0]) - np.einsum("fij,fj->fi", linear, centre)
-    return np.concatenate([linear, offset[:, :, None]], axis=2)
+    over = 1.0 / np.where(thin, 1.0, area)
+    first, second = np.stack([v[1], -v[0]]) * over, np.stack([-u[1], u[0]]) * over  # rows of the inverse of [u v]
+    first[:, thin], second[:, thin] = _pseudo_inverse(u[:, thin], v[:, thin])
+    along, across = to_u * first + to_v * second
+    fixed, to = np.where(thin, (p + q + r) / 3, p), np.where(thin, (to_p + to_q + to_r) / 3, to_p)
+    return along, across, to - along * fixed[0] - across * fixed[1]
 
 
-def _inverse_2x2(m: np.ndarray) -> np.ndarray:
-    """Inverses of (F, 2, 2)."""
-    swapped = np.stack([np.stack([m[:, 1, 1], -m[:, 0, 1]], 1), np.stack([-m[:, 1, 0], m[:, 0, 0]], 1)], 1)
-    inverse: np.ndarray = swapped / (m[:, 0, 0] * m[:, 1, 1] - m[:, 0, 1] * m[:, 1, 0])[:, None, None]
-    return inverse
+def _pseudo_inverse(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of E^T (E E^T + s^2 I)^-1 for E = [u v], (2, F) each: the inverse of E, kept small."""
+    square = _SLIVER_PX**2
+    xx, yy, xy = u[0] ** 2 + v[0] ** 2 + square, u[1] ** 2 + v[1] ** 2 + square, u[0] * u[1] + v[0] * v[1]
+    over = 1.0 / (xx * yy - xy * xy)
+    rows = [np.stack([yy * w[0] - xy * w[1], xx * w[1] - xy * w[0]]) * over for w in (u, v)]
+    return rows[0], rows[1]
