@@ -36,10 +36,13 @@ class SyncExpert(nn.Module):
         return torch.as_tensor((self.audio(audio) * self.motion(lips)).sum(-1))
 
 
-def sync_loss(cosine: torch.Tensor, together: float) -> torch.Tensor:
-    """Binary cross entropy of Eq. 10 with y = `together`; the cosine becomes a probability by (1 + cos) / 2."""
+def sync_loss(cosine: torch.Tensor, together: float, reduction: str = "mean") -> torch.Tensor:
+    """Binary cross entropy of Eq. 10 with y = `together`; the cosine becomes a probability by (1 + cos) / 2.
+
+    The mean over all, or with `reduction="none"` a value for each cosine.
+    """
     probability = ((1 + cosine) / 2).clamp(EDGE, 1 - EDGE)
-    return F.binary_cross_entropy(probability, torch.full_like(probability, together))
+    return F.binary_cross_entropy(probability, torch.full_like(probability, together), reduction=reduction)
 
 
 def expert_loss(expert: SyncExpert, audio: torch.Tensor, lips: torch.Tensor, shift_frames: int) -> torch.Tensor:

@@ -1,7 +1,12 @@
-"""Training windows: cut from clips, aligned and varied; every batch is a function of (seed, step) alone."""
+"""Training windows: cut from clips, aligned and varied. Each window is a function of (seed, step, its number) alone.
 
-from collections.abc import Sequence
+So a batch is the same however many processes and threads prepare it; a process draws only its own part.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,41 +14,48 @@ import torch
 from chdtf.dataset import MotionClip
 from chdtf.faces import LOWER_INNER_LIP, UPPER_INNER_LIP
 from chdtf.morphable.coefficients import FaceModel
+from chdtf.morphable.head_motion import MIRROR_SIGN
 from chdtf.morphable.regions import mirror_map
 from chdtf.schema import SAMPLES_PER_FRAME
-from disenttalk_ref.audio import AudioFeatures, normalise_loudness
+from disenttalk_ref.audio import Features, normalise_loudness
+from disenttalk_ref.train.config import Augmentation
 
 CLOSED_SHARE = 0.1  # the tenth of a clip with the least open mouth stands for its closed mouth
 FADE_FRAMES = 4
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How training windows are varied; probabilities and ranges of uniform draws."""
-
-    mirror: float = 0.5
-    speed: float = 0.12  # time and pitch together, +-; motion is resampled alike
-    warp: float = 0.12  # vocal tract length, +-: the mel filters' frequencies
-    gain_db: float = 4.0  # +-
-    tilt: float = 0.5  # first-order filter, +-
-    noise_db: tuple[float, float] = (-70.0, -30.0)  # white noise, re full scale (speech is at -20)
-    pause: float = 0.2  # share of windows where a stretch becomes silence with the mouth closed
+_FULL_SCALE = 32767  # clips are 16-bit; kept so, an hour of speech takes 115 MB
+_WARPS = 4  # vocal tract lengths a batch: one set of mel filters each
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows: audio features (B, T, A), expression (B, T, 64), valid (B, T)."""
+    """Windows of T frames, all float32 but `valid`."""
 
-    audio: torch.Tensor
-    expression: torch.Tensor
-    valid: torch.Tensor
+    audio: torch.Tensor  # (B, T, A) features
+    motion: torch.Tensor  # (B, T, 70) expression 64, then head pose 6 (`chdtf.morphable.head_motion`)
+    valid: torch.Tensor  # (B, T) bool
+
+    def __len__(self) -> int:
+        return len(self.valid)
+
+    def __getitem__(self, part: slice) -> "Batch":
+        return Batch(self.audio[part], self.motion[part], self.valid[part])
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(*(each.to(device, non_blocking=True) for each in (self.audio, self.motion, self.valid)))
+
+    def pinned(self) -> "Batch":
+        """The same in page-locked memory, from which copies to a GPU run beside its work."""
+        return Batch(*(each.pin_memory() for each in (self.audio, self.motion, self.valid)))
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    waveform: np.ndarray  # (640 T,) loudness normalised
-    expression: np.ndarray  # (T, 64)
-    valid: np.ndarray  # (T,)
+    waveform: np.ndarray  # (640 T,) int16; empty where features are cached
+    gain: float  # waveform * gain is float32, loudness normalised
+    features: np.ndarray | None  # (T, A) float32, cached
+    motion: np.ndarray  # (T, 70) float32
+    valid: np.ndarray  # (T,) bool
     closed: np.ndarray  # (64,) the clip's closed mouth
 
 
@@ -70,56 +82,91 @@ class WindowSampler:
         self,
         clips: Sequence[MotionClip],
         model: FaceModel,
-        features: AudioFeatures,
+        features: Features,
         eye_dimensions: Sequence[int],
         window_frames: int,
         augmentation: Augmentation,
+        cached: Mapping[str, np.ndarray] | None = None,
     ) -> None:
+        """`cached` (T, A) by clip id is needed for features that are not `on_the_fly`.
+
+        Raises `ValueError` where a clip lacks cached features, or has them for another number of frames.
+        """
         self.features, self.window, self.augmentation = features, window_frames, augmentation
         self.mirror = mirror_matrix(model)
         self.still = np.setdiff1d(np.arange(len(self.mirror)), np.array(eye_dimensions, dtype=int))
         direction = gap_direction(model)
-        self.clips = [_prepare(clip, direction) for clip in clips]
+        rows = None if features.on_the_fly else dict(cached or {})
+        self.clips = [_prepare(clip, direction, rows) for clip in clips]
         lengths = np.array([len(clip.valid) for clip in self.clips], float)
-        self.share = lengths / lengths.sum()
+        self.share = np.cumsum(lengths / lengths.sum())
+        self.noise = np.zeros(0) if rows is None else _deviation(self.clips) * augmentation.feature_noise
 
-    def draw(self, batch: int, seed: int, step: int) -> Batch:
-        """The batch of one step."""
-        rng = np.random.default_rng((seed, step))
-        windows = [self._window(rng) for _ in range(batch)]
-        waveforms = torch.from_numpy(np.stack([window[0] for window in windows]))
-        groups = waveforms.chunk(4)  # one set of mel filters a group
-        warps = 1 + np.round(rng.uniform(-1, 1, len(groups)) * self.augmentation.warp, 2)
-        audio = [self.features.features(group, float(warp)) for group, warp in zip(groups, warps, strict=True)]
-        expression = torch.from_numpy(np.stack([window[1] for window in windows]))
-        return Batch(torch.cat(audio), expression, torch.from_numpy(np.stack([window[2] for window in windows])))
+    def draw(self, batch: int, seed: int, step: int, part: slice = slice(None)) -> Batch:
+        """The windows `part` of the batch of one step, which has `batch` windows in all."""
+        numbers = range(batch)[part]
+        windows = [self._window(np.random.default_rng((seed, step, number))) for number in numbers]
+        heard = np.stack([window[0] for window in windows])
+        audio = (
+            torch.from_numpy(heard) if not self.features.on_the_fly else self._listen(heard, numbers, batch, seed, step)
+        )
+        motion = torch.from_numpy(np.stack([window[1] for window in windows]))
+        return Batch(audio, motion, torch.from_numpy(np.stack([window[2] for window in windows])))
+
+    def _listen(self, waveforms: np.ndarray, numbers: range, batch: int, seed: int, step: int) -> torch.Tensor:
+        """Features of waveforms (B, S), a quarter of the batch with one vocal tract length."""
+        draws = np.random.default_rng((seed, step, batch)).uniform(-1, 1, _WARPS)  # no window has this number
+        warps = 1 + np.round(draws * self.augmentation.warp, 2)
+        extractor: Any = self.features  # those on the fly have `features`
+        groups = itertools.groupby(range(len(numbers)), key=lambda row: numbers[row] * _WARPS // batch)
+        parts = []
+        for warp, group in groups:
+            rows = list(group)
+            waves = torch.from_numpy(waveforms[rows[0] : rows[-1] + 1])
+            parts.append(extractor.features(waves, float(warps[warp])))
+        return torch.cat(parts)
 
     def _window(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        clip = self.clips[rng.choice(len(self.clips), p=self.share)]
+        """Sound (S,) or features (T, A), motion (T, 70) and valid (T,) of one window."""
+        clip = self.clips[min(int(np.searchsorted(self.share, rng.random(), "right")), len(self.clips) - 1)]
+        count = len(clip.valid)
         speed = 1 + rng.uniform(-1, 1) * self.augmentation.speed
-        span = min(self.window * speed, len(clip.valid))
-        start = rng.uniform(0, len(clip.valid) - span)
+        start = rng.uniform(0, count - min(self.window * speed, count))
         frames = start + (np.arange(self.window) + 0.5) * speed - 0.5  # positions in the clip
-        samples = start * SAMPLES_PER_FRAME + (np.arange(self.window * SAMPLES_PER_FRAME) + 0.5) * speed - 0.5
-        near = np.clip(np.round(frames).astype(int), 0, len(clip.valid) - 1)
-        valid = clip.valid[near] & (frames < len(clip.valid) - 0.5)
-        expression = _interpolate(clip.expression, frames)
-        waveform = _interpolate(clip.waveform, samples) * (samples < len(clip.waveform))
-        if rng.random() < self.augmentation.pause:
-            waveform, expression = self._pause(waveform, expression, clip.closed, rng)
+        low = np.clip(np.floor(frames).astype(int), 0, count - 1)
+        valid = clip.valid[low] & clip.valid[np.minimum(low + 1, count - 1)] & (frames < count - 0.5)
+        motion = _interpolate(clip.motion, frames)
+        if clip.features is not None:
+            heard = _interpolate(clip.features, frames)
+            heard += rng.standard_normal(heard.shape, np.float32) * self.noise
+        else:
+            heard, motion = self._sound(clip, start, speed, motion, rng)
         if rng.random() < self.augmentation.mirror:
-            expression = expression @ self.mirror
-        return self._vary(waveform, rng), expression.astype(np.float32), valid
+            expression, pose = np.split(motion, [len(self.mirror)], axis=1)
+            motion = np.concatenate([expression @ self.mirror, pose * MIRROR_SIGN], axis=1)
+        return heard, motion.astype(np.float32), valid
+
+    def _sound(
+        self, clip: _Prepared, start: float, speed: float, motion: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The window's sound, varied, and its motion, in a pause with the mouth closed."""
+        samples = start * SAMPLES_PER_FRAME + (np.arange(self.window * SAMPLES_PER_FRAME) + 0.5) * speed - 0.5
+        first, last = int(samples[0]), int(samples[-1]) + 2
+        stretch = clip.waveform[max(first, 0) : last] * np.float32(clip.gain)
+        waveform = _interpolate(stretch, samples - max(first, 0)) * (samples < len(clip.waveform))
+        if rng.random() < self.augmentation.pause:
+            waveform, motion = self._pause(waveform, motion, clip.closed, rng)
+        return self._vary(waveform, rng), motion
 
     def _pause(
-        self, waveform: np.ndarray, expression: np.ndarray, closed: np.ndarray, rng: np.random.Generator
+        self, waveform: np.ndarray, motion: np.ndarray, closed: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Silence a stretch and close the mouth in it; the eyes go on as they were."""
+        """Silence a stretch and close the mouth in it; eyes and head go on as they were."""
         first, last = np.sort(rng.integers(-self.window // 2, self.window * 3 // 2, 2))
         frames = np.arange(self.window)
         inside = np.clip(np.minimum(frames - first, last - frames) / FADE_FRAMES, 0, 1)[:, None]
-        moved = expression.copy()
-        moved[:, self.still] = expression[:, self.still] * (1 - inside) + closed[self.still] * inside
+        moved = motion.copy()
+        moved[:, self.still] = motion[:, self.still] * (1 - inside) + closed[self.still] * inside
         heard = 1 - np.clip(np.minimum(frames - first, last - frames) + 1, 0, 1)  # fades within a frame
         return waveform * np.repeat(heard, SAMPLES_PER_FRAME).astype(np.float32), moved
 
@@ -132,13 +179,38 @@ class WindowSampler:
         return np.asarray(varied, dtype=np.float32)
 
 
-def _prepare(clip: MotionClip, direction: np.ndarray) -> _Prepared:
-    opening = clip.expression @ direction
-    opening = np.where(clip.valid, opening, np.inf)
-    count = max(1, int(clip.valid.sum() * CLOSED_SHARE))
-    closed = clip.expression[np.argsort(opening, kind="stable")[:count]].mean(0)
-    waveform = normalise_loudness(clip.waveform[: len(clip.valid) * SAMPLES_PER_FRAME])
-    return _Prepared(waveform, clip.expression, clip.valid, closed)
+def motion_of(clip: MotionClip) -> np.ndarray:
+    """Expression and head pose side by side: float32 (T, 70)."""
+    motion: np.ndarray = np.concatenate([clip.expression, clip.pose], axis=1).astype(np.float32)
+    return motion
+
+
+def _prepare(clip: MotionClip, direction: np.ndarray, cached: Mapping[str, np.ndarray] | None) -> _Prepared:
+    count = len(clip.valid)
+    opening = np.where(clip.valid, clip.expression @ direction, np.inf)
+    fewest = max(1, int(clip.valid.sum() * CLOSED_SHARE))
+    closed = clip.expression[np.argsort(opening, kind="stable")[:fewest]].mean(0)
+    if cached is not None:
+        rows = cached.get(clip.clip_id)
+        if rows is None or len(rows) != count:
+            raise ValueError(
+                f"clip {clip.clip_id}: {count} frames, cached features {None if rows is None else len(rows)}"
+            )
+        return _Prepared(np.zeros(0, np.int16), 1.0, rows, motion_of(clip), clip.valid, closed)
+    waveform = normalise_loudness(clip.waveform[: count * SAMPLES_PER_FRAME])
+    peak = max(float(np.abs(waveform).max(initial=0)), 1e-9)
+    pcm = np.round(waveform * (_FULL_SCALE / peak)).astype(np.int16)
+    return _Prepared(pcm, peak / _FULL_SCALE, None, motion_of(clip), clip.valid, closed)
+
+
+def _deviation(clips: Sequence[_Prepared]) -> np.ndarray:
+    """Standard deviation of each cached feature over all frames, float32 (A,)."""
+    tables = [clip.features for clip in clips if clip.features is not None]
+    total = sum(len(rows) for rows in tables)
+    mean = sum(rows.sum(0, dtype=np.float64) for rows in tables) / total
+    square = sum(((rows - mean) ** 2).sum(0) for rows in tables) / total
+    deviation: np.ndarray = np.sqrt(np.asarray(square)).astype(np.float32)
+    return deviation
 
 
 def _interpolate(values: np.ndarray, positions: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ import torch
 from chdtf.dataset import MotionClip
 from chdtf.morphable.coefficients import load_model
 from disenttalk_ref.audio import AudioFeatures
-from disenttalk_ref.train.batches import Augmentation, WindowSampler, gap_direction, mirror_matrix
+from disenttalk_ref.train import Augmentation
+from disenttalk_ref.train.batches import WindowSampler, gap_direction, mirror_matrix
 
 NONE = Augmentation(mirror=0, speed=0, warp=0, gain_db=0, tilt=0, noise_db=(-200, -200), pause=0)
 
@@ -27,8 +28,8 @@ def test_sound_and_motion_stay_aligned(
     """Lips of the fixture are open exactly where the tone sounds, at every speed and with pauses put in."""
     batch = _sampler(clips, regions, augmentation).draw(64, 0, 0)
     loud = _loudness(batch.audio)[batch.valid.numpy()]
-    opening = batch.expression[..., 0].numpy()[batch.valid.numpy()]
-    assert np.corrcoef(loud, opening)[0, 1] > (0.9 if augmentation is NONE else 0.8)
+    opening = batch.motion[..., 0].numpy()[batch.valid.numpy()]
+    assert np.corrcoef(loud, opening)[0, 1] > (0.9 if augmentation is NONE else 0.75)
 
 
 def test_a_batch_is_a_function_of_seed_and_step(clips: list[MotionClip], regions: tuple[tuple[int, ...], ...]):
@@ -36,8 +37,8 @@ def test_a_batch_is_a_function_of_seed_and_step(clips: list[MotionClip], regions
     first.draw(8, 3, 6)
     a, b, c = first.draw(8, 3, 7), second.draw(8, 3, 7), second.draw(8, 3, 8)
     assert torch.equal(a.audio, b.audio)
-    assert torch.equal(a.expression, b.expression)
-    assert not torch.equal(a.expression, c.expression)
+    assert torch.equal(a.motion, b.motion)
+    assert not torch.equal(a.motion, c.motion)
 
 
 def test_windows_longer_than_the_clip_are_marked(clips: list[MotionClip], regions: tuple[tuple[int, ...], ...]):
@@ -50,7 +51,7 @@ def test_pauses_are_silent_and_closed(clips: list[MotionClip], regions: tuple[tu
     model = load_model("mp468")
     batch = _sampler(clips, regions, Augmentation(mirror=0, speed=0, pause=1, noise_db=(-200, -200))).draw(64, 0, 0)
     plain = _sampler(clips, regions, Augmentation(mirror=0, speed=0, pause=0, noise_db=(-200, -200))).draw(64, 0, 0)
-    opening = [b.expression.numpy() @ gap_direction(model) for b in (batch, plain)]
+    opening = [b.motion[..., :64].numpy() @ gap_direction(model) for b in (batch, plain)]
     silent = [float((_loudness(b.audio) < -0.9).mean()) for b in (batch, plain)]
     assert silent[0] > silent[1] + 0.1
     assert opening[0].mean() < opening[1].mean()

@@ -1,0 +1,148 @@
+"""What a run learns from and is judged on: clips of published datasets, checked, and one fingerprint of them all."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chdtf.clip import read_clips
+from chdtf.dataset import MotionClip, MotionDataset
+from chdtf.errors import UserError
+from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
+from chdtf.schema import FPS
+from disenttalk_ref.audio import Features
+from disenttalk_ref.train.config import TrainConfig
+
+log = logging.getLogger(__name__)
+
+MANDARIN = ("cmn", "zh")  # language codes that the ablation `chdtf` leaves out
+HELD_OUT_SHARE = 0.05  # of the train split, where there is no val split
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Clips to learn from and clips to validate on; `features` by clip id where the extractor's are cached."""
+
+    clips: tuple[MotionClip, ...]
+    held: tuple[MotionClip, ...] = ()
+    held_from: str = ""  # where `held` comes from, one line; empty: no validation
+    features: dict[str, np.ndarray] = field(default_factory=dict)  # (T, A) float32
+    account: dict[str, Any] = field(default_factory=dict)  # more for the checkpoint's account
+    subspaces: str = ""  # where the regions come from
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of the clips learned from: ids, speech, expression, pose, valid frames."""
+        return fingerprint(self.clips)
+
+    def counts(self) -> dict[str, Any]:
+        """What a model saw, for its header and card."""
+        languages = sorted({clip.language for clip in self.clips})
+        by_language = {name: [clip.seconds for clip in self.clips if clip.language == name] for name in languages}
+        return {
+            **self.account,
+            "clips": len(self.clips),
+            "seconds": round(sum(clip.seconds for clip in self.clips), 1),
+            "seconds_by_language": {name: round(sum(seconds), 1) for name, seconds in by_language.items()},
+            "clip_ids": sorted(clip.clip_id for clip in self.clips),
+            "validation": self.held_from,
+            "validation_clip_ids": sorted(clip.clip_id for clip in self.held),
+        }
+
+
+def fingerprint(clips: Iterable[MotionClip]) -> str:
+    """Hex SHA-256 of the content of clips, whatever their order."""
+    of_clips = []
+    for clip in clips:
+        digest = hashlib.sha256()
+        for array in (clip.waveform, clip.expression, clip.pose, clip.valid):
+            digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        of_clips.append(f"{clip.clip_id} {clip.language} {digest.hexdigest()}")
+    return hashlib.sha256("\n".join(sorted(of_clips)).encode()).hexdigest()
+
+
+def read_data(config: TrainConfig, features: Features) -> tuple[TrainingData, FaceModel]:
+    """The data of a run, and the face model that it is fitted with.
+
+    Validation is on the val split of the datasets, or on a twentieth of the train split (at least one clip, chosen by
+    hash of the clip id, then not trained on) where that is empty.
+
+    Raises `UserError` when a dataset is missing or empty, the datasets mix face models or have another one than mp468,
+    no clip is as long as a window, a clip holds NaN, or there is no Mandarin for the ablation `chdtf` to leave out.
+    """
+    dataset = MotionDataset(config.data, split="train")
+    face = load_model(DEFAULT_MODEL)
+    if dataset.face_model_hash != face.hash:
+        raise UserError(
+            f"the data is fitted with {dataset.face_model} {dataset.face_model_hash[:12]}, the model moves {face.name} "
+            f"{face.hash[:12]}; build the data with --set fit.face_model={face.name}"
+        )
+    clips = [dataset[index] for index in range(len(dataset))]
+    if "chdtf" in config.ablate:
+        clips = without_mandarin(clips)
+    clips, held, held_from = _hold_out(config, clips)
+    check_clips((*clips, *held), config.window_frames)
+    names = [Path(root).name for root in config.data]
+    cached = {} if features.on_the_fly else _cached(config.data, features)
+    data = TrainingData(tuple(clips), tuple(held), held_from, cached, {"datasets": names})
+    log.info("%d clips to learn from; validation: %s", len(data.clips), held_from or "none")
+    return data, face
+
+
+def without_mandarin(clips: Sequence[MotionClip]) -> list[MotionClip]:
+    """The clips of other languages. Raises `UserError` when all or none are Mandarin."""
+    kept = [clip for clip in clips if clip.language.lower().split("-")[0] not in MANDARIN]
+    if len(kept) in (0, len(clips)):
+        found = ", ".join(sorted({clip.language for clip in clips}))
+        what = "no clip is Mandarin" if kept else "every clip is Mandarin"
+        raise UserError(f"ablate chdtf: {what} ({' or '.join(MANDARIN)}); the languages here are {found}")
+    return kept
+
+
+def check_clips(clips: Sequence[MotionClip], window_frames: int) -> None:
+    """Raise `UserError` when a clip holds NaN or no valid frame, or none is as long as a window."""
+    for clip in clips:
+        for name in ("waveform", "expression", "pose"):
+            good = np.isfinite(getattr(clip, name).reshape(len(getattr(clip, name)), -1)).all(1)
+            if not good.all():
+                where = f"{name}[{int(np.argmin(good))}]"
+                raise UserError(f"clip {clip.clip_id}: {where} is not finite; build its dataset again, or purge it")
+    longest = max(len(clip.valid) for clip in clips)
+    if longest < window_frames:
+        raise UserError(
+            f"the longest of {len(clips)} clips has {longest} frames ({longest / FPS:.2f} s), a window has "
+            f"{window_frames}; lower --window-frames, or build longer clips"
+        )
+
+
+def _hold_out(config: TrainConfig, clips: list[MotionClip]) -> tuple[list[MotionClip], list[MotionClip], str]:
+    """Clips to learn from, clips to validate on, and where those come from."""
+    if not (config.validate_every and config.validate_clips):
+        return clips, [], ""
+    if ids := [clip.clip_id for root in config.data for clip in read_clips(root, "val")]:
+        val, seen = MotionDataset(config.data, split="val"), {clip.clip_id for clip in clips}
+        unseen = [index for index in range(len(ids)) if ids[index] not in seen]
+        chosen = sorted(unseen, key=lambda index: _hash(ids[index]))[: config.validate_clips]
+        return clips, [val[index] for index in chosen], f"{len(chosen)} of {len(ids)} clips of the val split"
+    if len(clips) < 2:
+        return clips, [], ""
+    count = min(config.validate_clips, max(1, int(len(clips) * HELD_OUT_SHARE)))
+    held = sorted(clips, key=lambda clip: _hash(clip.clip_id))[:count]
+    names = {clip.clip_id for clip in held}
+    what = f"{count} of {len(clips)} clips of the train split, held out because the val split is empty"
+    return [clip for clip in clips if clip.clip_id not in names], held, what
+
+
+def _hash(clip_id: str) -> str:
+    return hashlib.sha256(clip_id.encode()).hexdigest()
+
+
+def _cached(roots: Sequence[Path], features: Features) -> dict[str, np.ndarray]:
+    """Features of all clips by id, computed where the datasets do not keep them yet."""
+    from disenttalk_ref.audio.cache import cached
+
+    return {name: rows for root in roots for name, rows in cached(Path(root), features).items()}
