@@ -138,8 +138,10 @@ def _run(
     method: Method, items: Sequence[Item], outputs: dict[str, Path], folder: Path, progress: Progress
 ) -> tuple[str, float]:
     """Run the method's process over all items; returns what went wrong ("" when nothing did) and the seconds."""
-    job = {
+    job: dict[str, Any] = {
         "fps": method.fps,
+        "checkpoint": str(REPOSITORY / method.checkpoint) if method.checkpoint else None,
+        "settings": method.settings,
         "items": [
             {
                 **{k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(item).items()},

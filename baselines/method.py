@@ -19,6 +19,7 @@ else:
 FOLDER = Path(__file__).resolve().parent
 REPOSITORY = FOLDER.parent
 ROLES = ("reference", "method", "control")
+_OPTIONAL = ("checkpoint", "settings", "folder")  # no part of the fingerprint of a method that has none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Method:
     category: str = ""  # of the paper's Table I: Deterministic-based, Diffusion-based; Ablation
     audio_shift_frames: int | None = None  # of a control: how many frames its own sound is late
     notes: str = ""
+    checkpoint: str = ""  # model file that its driver loads, in the repository or elsewhere; "": it takes none
+    settings: dict[str, float] = dataclasses.field(default_factory=dict)  # told to its driver beside the items
+    folder: str = ""  # below baselines/, where its driver is; "": that of its name
 
     def __post_init__(self) -> None:
         for field, allowed in (("role", ROLES), ("input", ("image", "video")), ("audio", ("original", "own"))):
@@ -54,17 +58,44 @@ class Method:
     @property
     def driver(self) -> Path:
         """The script that makes this method's videos from a `job.json`."""
-        return FOLDER / self.name / "drive.py"
+        return FOLDER / (self.folder or self.name) / "drive.py"
+
+    def with_checkpoint(
+        self, checkpoint: Path, name: str, label: str, settings: dict[str, float] | None = None
+    ) -> "Method":
+        """The same method with another model file, under a name of its own.
+
+        Raises `UserError` when it takes none, the file is missing, or the name is a method's already.
+        """
+        if not self.checkpoint:
+            raise UserError(f"method {self.name} takes no checkpoint; leave --checkpoint away")
+        if not checkpoint.is_file():
+            raise UserError(f"{checkpoint}: no such checkpoint")
+        if name in method_names():
+            raise UserError(f"checkpoint {checkpoint}: {name!r} is a method's name already; choose another")
+        return dataclasses.replace(
+            self,
+            name=name,
+            label=label,
+            checkpoint=str(checkpoint.resolve()),
+            settings=settings or {},
+            folder=self.folder or self.name,
+        )
 
     def fingerprint(self) -> str:
         """Hash of what determines the method's output besides its input: settings, driver, named files."""
+        needed = {name: name for name in self.files}
+        if self.checkpoint:
+            needed["checkpoint"] = self.checkpoint  # its content counts, not where it lies
         named = {}
-        for name in self.files:
-            path = REPOSITORY / name
+        for name, place in needed.items():
+            path = REPOSITORY / place
             if not path.is_file():
                 raise UserError(f"{path}: needed by method {self.name} and not there")
             named[name] = sha256_file(path)
-        text = json.dumps([dataclasses.asdict(self), sha256_file(self.driver), named], sort_keys=True)
+        settings = dataclasses.asdict(dataclasses.replace(self, checkpoint=""))
+        settings = {name: value for name, value in settings.items() if value or name not in _OPTIONAL}
+        text = json.dumps([settings, sha256_file(self.driver), named], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The reference model with its committed checkpoint: one image and speech in, a 256x256 video out."""
+"""The reference model: one image and speech in, a 256x256 video out. The job names checkpoint and sampler settings."""
 
 import json
 import sys
@@ -6,20 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import torch
 
 from chdtf.errors import UserError
 from chdtf.media import read_waveform, write_video
 from disenttalk_ref.generate.generator import Generator
+from disenttalk_ref.generate.motion import SamplerConfig
 
 
 def main(job_file: Path) -> None:
     """Write one generated video for every item; an image that shows no face costs its own clip."""
     job = json.loads(job_file.read_text(encoding="utf-8"))
-    torch.set_num_threads(
-        1
-    )  # the network is small: a second thread costs more than it gives, far more on a busy machine
-    generator = Generator()
+    generator = Generator(Path(job["checkpoint"]), SamplerConfig(**job["settings"]))
     for item in job["items"]:
         try:
             _speak(generator, item)

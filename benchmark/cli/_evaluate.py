@@ -51,7 +51,7 @@ def evaluate(
     methods = _fitting(methods, len(left))
     dataset, kinds = data.resolve().name, {method.name: _KINDS[method.role] for method in methods}
     config = {"data": str(data), "split": split, "metrics": [metric.name for metric in metrics]}
-    record = RunRecord.start(sys.argv, {**config, "dataset": dataset, "kinds": kinds})
+    record = RunRecord.start(sys.argv, {**config, "dataset": dataset, "kinds": kinds, **_own_rows(methods)})
     record.inputs = {clip.clip_id: clip.video_id for clip in left}
     record.weights = weights_used(metrics)
     make_folder(results)
@@ -84,6 +84,16 @@ def evaluate(
             if one.reason:
                 say(f"not generated: {method_name}, {one.clip_id}: {one.reason}")
     return 1 if missing else 0
+
+
+def _own_rows(methods: "Sequence[Method]") -> dict[str, dict[str, dict[str, str]]]:
+    """What a record must say of methods that no folder below baselines/ describes: those with another checkpoint."""
+    from chdtf.files import sha256_file
+
+    own = [method for method in methods if method.folder]
+    facts = {m.name: {"label": m.label, "input": m.input, "eye_blink": m.eye_blink} for m in own}
+    files = {m.name: {"file": m.checkpoint, "sha256": sha256_file(Path(m.checkpoint))} for m in own}
+    return {"facts": facts, "checkpoints": files} if own else {}
 
 
 def _clips(data: Path, split: str) -> "list[Clip]":

@@ -2,13 +2,19 @@
 
 import dataclasses
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from benchmark.cli._evaluate import evaluate
 from benchmark.cli.build import SAMPLE
+from chdtf.errors import UserError
+
+if TYPE_CHECKING:
+    from baselines.method import Method
 
 ALWAYS = ("gt", "gt_shifted", "gt_shuffled", "still")  # the rows that every table needs to be read
 
@@ -23,6 +29,9 @@ class Command:
 
     method: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")]
     """Methods by folder name below baselines/ (disentbench methods lists them)."""
+    checkpoint: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE [NAME=FILE ...]")] = ()
+    """Checkpoints for the method that takes one (disenttalk), each a row of its own in place of the committed one's.
+    NAME, by default that of the file or of its folder, stands in the tables."""
     data: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = SAMPLE
     """A dataset made by disentbench build."""
     results: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
@@ -47,7 +56,42 @@ class Command:
         from benchmark.metric import get_metric, metric_names
 
         methods = [load_method(name) for name in dict.fromkeys(("gt", *self.method, *ALWAYS))]
+        if self.checkpoint:
+            methods = with_checkpoints(methods, self.checkpoint)
         metrics = [get_metric(name) for name in self.metric or metric_names()]
         results = self.results or Path("results") / self.data.resolve().name
         runner = ray_runner(self.engine, self.ray_address, self.workers)
         return evaluate(self.data, self.split, methods, metrics, results, self.workers, runner, self.keep_normalised)
+
+
+def with_checkpoints(methods: "Sequence[Method]", given: Sequence[str]) -> "list[Method]":
+    """The methods, those that take a checkpoint once for each of `given` (FILE or NAME=FILE) in place of their own.
+
+    Raises `UserError` when none takes one, a file is missing, or two would have the same name.
+    """
+    files = dict(map(_named, given))
+    if len(files) < len(given):
+        raise UserError(f"--checkpoint {' '.join(given)}: two have the same name; give each one as NAME=FILE")
+    if not any(method.checkpoint for method in methods):
+        raise UserError("--checkpoint: none of the methods takes one; add --method disenttalk")
+    found: list[Method] = []
+    for method in methods:
+        if not method.checkpoint:
+            found.append(method)
+            continue
+        for name, file in files.items():
+            found.append(method.with_checkpoint(file, f"{method.name}_{name}", f"{method.label}, {name}"))
+    return found
+
+
+def _named(given: str) -> tuple[str, Path]:
+    """Name and file of FILE or NAME=FILE; a file called checkpoint.safetensors is named as its folder."""
+    name, equals, file = given.partition("=")
+    path = Path(file if equals else given)
+    if not equals:
+        name = path.resolve().parent.name if path.stem == "checkpoint" else path.stem
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise UserError(
+            f"--checkpoint {given}: {name!r} cannot be a method's name; give letters, digits, _ . - as NAME=FILE"
+        )
+    return name, path

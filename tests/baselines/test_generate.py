@@ -133,6 +133,23 @@ def test_the_reference_model_refuses_a_picture_without_a_face_and_goes_on(tmp_pa
         assert str(made.reason).startswith("refused: no face found")
 
 
+def test_a_driver_is_told_its_checkpoint_and_settings(
+    tmp_path: Path, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+import json, pathlib, sys
+job = json.loads(pathlib.Path(sys.argv[1]).read_text())
+for item in job["items"]:
+    pathlib.Path(item["output"]).with_suffix(".error").write_text(f"{job['checkpoint']} {job['settings']}")
+"""
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"1")
+    method = written_method(tmp_path / "m", monkeypatch, code, checkpoint="own.bin")
+    other = method.with_checkpoint(weights, "odd_other", "Other", {"steps": 2.0})
+    made = generate(other, items, tmp_path / "out", quiet)
+    assert [one.reason for one in made] == [f"refused: {weights} {{'steps': 2.0}}"] * 2
+
+
 def test_a_hung_method_is_stopped_with_its_children(
     tmp_path: Path, items: list[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
