@@ -31,7 +31,7 @@ class Eye:
         """Share of the source's opening that the lids have closed, in [0, 1], at each pair of contour vertices."""
         gap = np.linalg.norm(target[self._upper, :2] - target[self._lower, :2], axis=1)
         wide = np.maximum(self._gap_px, 0.05 * self._width_px)
-        shut: np.ndarray = np.clip((wide - gap) / wide, 0, 1)
+        shut: np.ndarray = np.maximum((wide - gap) / wide, 0)
         shut[[0, -1]] = shut[[1, -2]]
         return shut
 

@@ -14,10 +14,10 @@ from chdtf.faces import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, RIGID, tesse
 from chdtf.morphable.similarity import fit_similarity
 from chdtf.schema import NUM_VERTICES
 from chdtf.warp.layers import Box
-from chdtf.warp.raster import painted, runs
+from chdtf.warp.piecewise import inverse_map
 
-_SLIVER_PX = 0.35  # triangles less high than this are slivers
 _STILL_PX = 1 / 128  # surroundings that move less stay the source's, bit by bit
+_CLEAR = 0.2  # background further than this from the head is left alone when nothing moves as far, in face radii
 _REVEAL = 0.05  # how far inwards the rim of a face takes its texture from when it turns to the front, in face radii
 _REACH = 1.15  # how far beyond the face oval the head takes its surroundings along, in face radii
 _ROOM = 0.25  # where the frame cuts closer than this to the face, points outside the frame move too
@@ -71,7 +71,7 @@ def opening_triangles(contour: tuple[int, ...]) -> np.ndarray:
 
 def smoothstep(x: np.ndarray | float) -> np.ndarray:
     """0 below 0, 1 above 1, 3x^2 - 2x^3 between."""
-    x = np.clip(x, 0.0, 1.0)
+    x = np.minimum(np.maximum(x, 0.0), 1.0)
     smooth: np.ndarray = np.asarray(x * x * (3 - 2 * x))
     return smooth
 
@@ -79,8 +79,11 @@ def smoothstep(x: np.ndarray | float) -> np.ndarray:
 class HeadMesh:
     """Triangles over the part of an image that a moving head can change, and the inverse map of a moved mesh."""
 
-    def __init__(self, face: np.ndarray, height: int, width: int) -> None:
-        """`face`: vertices (468, 3) in an image of height x width px."""
+    def __init__(self, face: np.ndarray, height: int, width: int, background: np.ndarray | None = None) -> None:
+        """`face`: vertices (468, 3) in an image of height x width px.
+
+        `background`: bool (height, width), what of it need not be drawn while the head keeps away from it.
+        """
         oval = face[list(FACE_OVAL)]
         radius = float(np.ptp(oval[:, 1])) / 2
         low, high = oval[:, :2].min(0), oval[:, :2].max(0)
@@ -108,6 +111,8 @@ class HeadMesh:
         first = np.maximum(np.ceil(low), 0).astype(int)
         last = np.minimum(np.floor(high), frame).astype(int)
         self.box = Box(int(first[0]), int(first[1]), int(last[0]) + 1, int(last[1]) + 1)
+        self._clear_px = _CLEAR * radius
+        self._far = _far_from_head(background, self.source, self.outside, self._clear_px)
 
     def place(self, target: np.ndarray, motion: Motion) -> np.ndarray:
         """All mesh points (N, 3) when the face vertices go to `target` (468, 3) and the head moves by `motion`."""
@@ -136,30 +141,21 @@ class HeadMesh:
         """
         faces = self.layers(source, target)
         box = Box.around(target[faces.ravel(), :2], 0, self.box.y1, self.box.x1).within(self.box)
-        height, width = box.y1 - box.y0, box.x1 - box.x0
-        drawn = runs(target[:, :2] - (box.x0, box.y0), faces, height, width)
-        top = painted(drawn, height, width)
-        # the source's place is slope * x + start along a run; the last entry serves pixels without one
-        along, across, origin = _affine(target[:, :2], source[:, :2], faces)
-        slope, start = np.ones((2, len(drawn.row) + 1), np.complex64)
-        slope[:-1] = along[drawn.triangle]
-        start[:-1] = across[drawn.triangle] * (drawn.row + box.y0) + origin[drawn.triangle]
-        x = np.arange(box.x0, box.x1, dtype=np.float32)
-        found: np.ndarray = slope.take(top, mode="clip") * x + start.take(top, mode="clip")
-        rows, columns = np.nonzero(top == len(drawn.row))
-        found[rows, columns] = columns + box.x0 + 1j * (rows + box.y0)
-        return found, box
+        return inverse_map(source, target, faces, box), box
 
     def layers(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Triangles (F, 3) from bottom to top: surroundings that move, openings, skin.
 
         Openings lie under the skin, far skin under near skin, and skin that has turned over lowest.
         """
-        moves = np.abs(target[:, :2] - source[:, :2]).max(1) > _STILL_PX
+        away = np.abs(target[:, :2] - source[:, :2]).max(1)
+        drawn = (away > _STILL_PX)[self.outside].any(1)
+        if away[NUM_VERTICES:].max() < self._clear_px:
+            drawn &= ~self._far
         depth = target[self.skin, 2].sum(1)
         turned = self.orientation(target) != self._facing
         skin = self.skin[np.lexsort((-depth, ~turned))]
-        return np.vstack([self.outside[moves[self.outside].any(1)], self._openings, skin])
+        return np.vstack([self.outside[drawn], self._openings, skin])
 
     def orientation(self, points: np.ndarray) -> np.ndarray:
         """Sign of the area of every skin triangle in the image: (F,)."""
@@ -193,6 +189,21 @@ def _surroundings(oval: np.ndarray, low: np.ndarray, high: np.ndarray, spacing: 
     return grid[np.array(far)], polygon
 
 
+def _far_from_head(
+    background: np.ndarray | None, points: np.ndarray, faces: np.ndarray, clear_px: float
+) -> np.ndarray:
+    """Which triangles (F, 3) show background and have nothing else within `clear_px` of them: bool (F,)."""
+    if background is None:
+        return np.zeros(len(faces), bool)
+    head_px = cv2.distanceTransform(background.astype(np.uint8), cv2.DIST_L2, 3)
+    corners = points[faces][:, :, :2]  # (F, 3, 2)
+    places = np.concatenate([corners, corners.mean(1, keepdims=True), (corners + np.roll(corners, 1, 1)) / 2], 1)
+    high, wide = np.array(background.shape) - 1
+    x, y = np.clip(np.rint(places), 0, (wide, high)).astype(int).transpose(2, 0, 1)
+    apart: np.ndarray = (head_px[y, x] > 1.5 * clear_px).all(1)
+    return apart
+
+
 def _triangulate(oval: np.ndarray, grid: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     """Triangles (F, 3) between oval and grid, in the numbering of the whole mesh."""
     points = np.vstack([oval, grid])
@@ -205,33 +216,3 @@ def _triangulate(oval: np.ndarray, grid: np.ndarray, polygon: np.ndarray) -> np.
     ]
     faces: np.ndarray = number[simplices[np.array(outside)]]
     return faces.astype(np.int32)
-
-
-def _affine(start: np.ndarray, end: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Affine maps x' + iy' = along * x + across * y + origin of triangles (F, 3) with corners (N, 2): (F,) each.
-
-    Slivers get the regularised least-squares map: the true one would throw the pixels beside them far away.
-    """
-    p, q, r = (start[faces[:, k]].T for k in range(3))  # (2, F)
-    u, v = q - p, r - p
-    to_p, to_q, to_r = ((end @ (1, 1j))[faces[:, k]] for k in range(3))
-    to_u, to_v = to_q - to_p, to_r - to_p
-    area = u[0] * v[1] - v[0] * u[1]
-    longest = np.sqrt(np.maximum(np.maximum((u * u).sum(0), (v * v).sum(0)), ((u - v) ** 2).sum(0)))
-    full = np.abs((to_u.conj() * to_v).imag)
-    thin = np.abs(area) < np.maximum(np.minimum(_SLIVER_PX * longest, 0.6 * full), 1e-6)
-    over = 1.0 / np.where(thin, 1.0, area)
-    first, second = np.stack([v[1], -v[0]]) * over, np.stack([-u[1], u[0]]) * over  # rows of the inverse of [u v]
-    first[:, thin], second[:, thin] = _pseudo_inverse(u[:, thin], v[:, thin])
-    along, across = to_u * first + to_v * second
-    fixed, to = np.where(thin, (p + q + r) / 3, p), np.where(thin, (to_p + to_q + to_r) / 3, to_p)
-    return along, across, to - along * fixed[0] - across * fixed[1]
-
-
-def _pseudo_inverse(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of E^T (E E^T + s^2 I)^-1 for E = [u v], (2, F) each: the inverse of E, kept small."""
-    square = _SLIVER_PX**2
-    xx, yy, xy = u[0] ** 2 + v[0] ** 2 + square, u[1] ** 2 + v[1] ** 2 + square, u[0] * u[1] + v[0] * v[1]
-    over = 1.0 / (xx * yy - xy * xy)
-    rows = [np.stack([yy * w[0] - xy * w[1], xx * w[1] - xy * w[0]]) * over for w in (u, v)]
-    return rows[0], rows[1]

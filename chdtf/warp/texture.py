@@ -48,6 +48,11 @@ class Background:
         soft = cv2.GaussianBlur(wide, (0, 0), 2.0 * reach)
         self._share = cv2.LUT(soft, np.clip(255 - 4 * np.arange(256), 0, 255).astype(np.uint8))
 
+    @property
+    def surely(self) -> np.ndarray:
+        """Where nothing but background is, bool (H, W)."""
+        return self._share == 255
+
     def keep_still(self, drawn: np.ndarray, maps: np.ndarray, box: Box) -> None:
         """Put the source back into `drawn`, uint8 (h, w, 3) of `box`, where it and what was drawn are background."""
         moved = cv2.remap(self._share, places(maps), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
