@@ -49,10 +49,10 @@ def check(command: "Command") -> None:
         _check_number("--guidance", command.guidance, 0, _MOST_GUIDANCE)
     if command.steps is not None and command.steps < 1:
         raise UserError(f"--steps {command.steps}: the network is asked once or more")
-    if command.video_driven and (command.pose_from or command.pose != "generated" or command.pose_scale != 1):
-        raise UserError(
-            "--video-driven keeps the head motion of the source; leave --pose, --pose-scale, --pose-from out"
-        )
+    moved = command.eyes_from or command.pose_from or command.pose != "generated" or command.pose_scale != 1
+    if command.video_driven and moved:
+        others = "--eyes-from, --pose-from, --pose, --pose-scale"
+        raise UserError(f"--video-driven keeps the eyes and the head motion of the source; leave out {others}")
     if command.pose_from and command.pose == "still":
         raise UserError("--pose still and --pose-from exclude each other; leave one out")
 
@@ -176,7 +176,7 @@ def _source(command: "Command", generator: "Generator", num_frames: int) -> "Cal
         if still:
             raise UserError(f"{command.image}: a picture; --video-driven takes a video")
         dubbed = generator.prepare_video(command.image, num_frames, command.crop)
-        return lambda motion: generator.dub(dubbed, motion, eyes=command.eyes_from is not None)
+        return lambda motion: generator.dub(dubbed, motion)
     try:
         image = read_picture(command.image) if still else next(frames(command.image), None)
     except Reject as error:

@@ -111,16 +111,25 @@ def ease_in(pose: np.ndarray, ease_frames: float = EASE_FRAMES) -> np.ndarray:
     return eased
 
 
+def mean_face(model: FaceModel) -> np.ndarray:
+    """MediaPipe's vertices of a model's mean face, float64 (468, 3).
+
+    Raises `UserError` when the model's landmark map lacks some.
+    """
+    mean = np.full((NUM_VERTICES, 3), np.nan)
+    mean[model.landmark_map.landmarks] = model.landmark_mean
+    if np.isnan(mean).any():
+        raise UserError(f"face model {model.name}: its landmark map lacks vertices; all {NUM_VERTICES} are needed")
+    return mean
+
+
 def closed_mouth(model: FaceModel, lip: Sequence[int]) -> np.ndarray:
     """The expression whose lip dimensions close the mouth of the model's mean face: float32 (N,), 0 elsewhere.
 
     The mean face of a speaker's clip, which is expression 0, holds its lips apart. Weighted least squares over the lip
     region, for the face that `chdtf.animate.open_mouth` draws with an opening of 0.
     """
-    mean = np.full((NUM_VERTICES, 3), np.nan)
-    mean[model.landmark_map.landmarks] = model.landmark_mean
-    if np.isnan(mean).any():
-        raise UserError(f"face model {model.name}: its landmark map lacks vertices; a lip weight needs all 468")
+    mean = mean_face(model)
     shut = open_mouth(mean, 0.0).astype(np.float64) - mean
     root = np.sqrt(np.repeat(region_weights(mean)[0] * model.fit_weights, 3))
     basis = model.landmark_expression[list(lip)].reshape(len(lip), -1)

@@ -15,15 +15,17 @@ import numpy as np
 from chdtf.faces import FACE_OVAL, INNER_LIPS, mouth_opening, tessellation
 from chdtf.morphable.coefficients import Coefficients, landmarks_of
 from chdtf.morphable.model import FaceModel
+from chdtf.morphable.regions import region_weights
 from chdtf.schema import NUM_VERTICES
 from chdtf.warp.layers import Box
 from chdtf.warp.mesh import halves, head_motion, opening_triangles
 from chdtf.warp.mouth import Mouth, order_lips
+from chdtf.warp.raster import painted, runs
+from disenttalk_ref.generate.control import mean_face
 from disenttalk_ref.generate.source import TrackedVideo
 
-_STILL_PX = 0.02  # vertices that move less leave their pixels alone
+_STILL_PX = 0.05  # vertices that move less leave their pixels alone
 _SKIRT = 1.45  # where what surrounds the face keeps still, in distances of the face's outline from its centre
-_SUBPIXEL_BITS = 5
 _SLIVER = 1e-3  # px^2; triangles of less area are not drawn
 _OPEN_QUANTILE = 0.9  # of the frames' mouth openings: how open the frame is that shows the interior
 _TURNED = 0.15  # rad from the video's mean yaw, at most, of that frame
@@ -39,11 +41,12 @@ class DubbedVideo:
     model: FaceModel
     mouth: Mouth  # of the frame that shows the interior
     mouth_vertices: np.ndarray  # (468, 3) of that frame, pixel centres
+    lower_face: np.ndarray  # (468,) bool, vertices that lips can move
 
     def frames(self, driving: Coefficients) -> Iterator[np.ndarray]:
         """The video with the expression of `driving`, which has as many frames as are wanted: uint8 (256, 256, 3).
 
-        `driving` is the video's own coefficients, played forward and backward, with other lip (and eye) dimensions.
+        `driving` is the video's own coefficients, played forward and backward, with other lip dimensions.
         Frames of the video in which no face was found are shown as they are.
         """
         for k, (number, image) in enumerate(self.video.frames(driving.num_frames)):
@@ -53,7 +56,7 @@ class DubbedVideo:
             own = _frame(self.source, number)
             moved = own.replace(expression=driving.expression[k : k + 1])
             change = landmarks_of(moved, self.model)[0] - landmarks_of(own, self.model)[0]
-            yield self._dub(image, self.video.landmarks[number], change)
+            yield self._dub(image, self.video.landmarks[number], change * self.lower_face[:, None])
 
     def _dub(self, image: np.ndarray, landmarks: np.ndarray, change: np.ndarray) -> np.ndarray:
         """One frame with its vertices (468, 3) px moved by `change`."""
@@ -77,7 +80,8 @@ def prepare_dubbing(video: TrackedVideo, coefficients: Coefficients, model: Face
     image = _frame_at(video, number)
     vertices = video.landmarks[number].astype(np.float64) - (0.5, 0.5, 0.0)
     order_lips(vertices)
-    return DubbedVideo(video, coefficients, model, Mouth(image, vertices), vertices)
+    lower_face = region_weights(mean_face(model))[0] > 0
+    return DubbedVideo(video, coefficients, model, Mouth(image, vertices), vertices, lower_face)
 
 
 def _frame_at(video: TrackedVideo, number: int) -> np.ndarray:
@@ -126,17 +130,21 @@ def warp_lower_face(image: np.ndarray, source: np.ndarray, target: np.ndarray) -
     faces = _triangles()
     moving = np.abs(end - start).max(1) > _STILL_PX
     faces = faces[moving[faces].any(1)]
-    corners = end[faces]
-    edges = corners[:, 1:] - corners[:, :1]
-    area = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
-    faces = faces[np.abs(area) > _SLIVER]
+    faces = faces[np.abs(_area(end, faces)) > _SLIVER]
     frame = image.copy()
     if not len(faces):
         return frame
     box = Box.around(end[faces].reshape(-1, 2), 1, *image.shape[:2])
-    drawn = cv2.remap(image, *_maps(start, end, faces, box), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    box.of(frame)[:] = drawn
+    maps = _maps(start, end, faces, box)
+    box.of(frame)[:] = cv2.remap(image, maps, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return frame
+
+
+def _area(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Twice the signed area of triangles (F, 3) with corners (N, 2): (F,)."""
+    p, q, r = (points[faces[:, k]] for k in range(3))
+    area: np.ndarray = (q - p)[:, 0] * (r - p)[:, 1] - (r - p)[:, 0] * (q - p)[:, 1]
+    return area
 
 
 def _with_skirt(source: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -157,14 +165,21 @@ def _triangles() -> np.ndarray:
     return np.vstack([skirt, opening_triangles(INNER_LIPS), tessellation()])
 
 
-def _maps(start: np.ndarray, end: np.ndarray, faces: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """Where each pixel of a box comes from, by the triangle that covers it: x, y float32 (h, w) each."""
-    labels = np.full((box.y1 - box.y0, box.x1 - box.x0), -1, np.int32)
-    corners = np.round((end[faces] - (box.x0, box.y0)) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    for number, triangle in enumerate(corners):
-        cv2.fillConvexPoly(labels, triangle, number, cv2.LINE_8, _SUBPIXEL_BITS)
-    homogeneous = np.concatenate([end[faces], np.ones((len(faces), 3, 1))], axis=2)  # (F, 3, 3): rows x, y, 1
-    affine = np.linalg.solve(homogeneous, start[faces]).transpose(0, 2, 1)  # (F, 2, 3)
-    a, b, c, d, e, f = np.vstack([affine.reshape(-1, 6), [1, 0, 0, 0, 1, 0]]).astype(np.float32).T  # last: label -1
+def _maps(start: np.ndarray, end: np.ndarray, faces: np.ndarray, box: Box) -> np.ndarray:
+    """Where each pixel of a box comes from, by the triangle that covers it: x and y, float32 (h, w, 2)."""
+    height, width = box.y1 - box.y0, box.x1 - box.x0
+    drawn = runs(end - (box.x0, box.y0), faces, height, width)
+    # the last entry serves run -1: pixels that no triangle covers stay where they are
+    triangle = np.append(drawn.triangle, len(faces))
+    label = triangle[painted(drawn, height, width)].reshape(height, width)
+    p, q, r = (end[faces[:, k]] for k in range(3))
+    to_p, to_q, to_r = ((start @ (1, 1j))[faces[:, k]] for k in range(3))
+    u, v, over = q - p, r - p, 1 / _area(end, faces)
+    # x + iy of the source is along * x + across * y + origin in each triangle
+    along = ((to_q - to_p) * v[:, 1] - (to_r - to_p) * u[:, 1]) * over
+    across = ((to_r - to_p) * u[:, 0] - (to_q - to_p) * v[:, 0]) * over
+    origin = to_p - along * p[:, 0] - across * p[:, 1]
+    table = np.vstack([np.column_stack([along, across, origin]), [1, 1j, 0]]).astype(np.complex64)
     x, y = box.grid()
-    return a[labels] * x + b[labels] * y + c[labels], d[labels] * x + e[labels] * y + f[labels]
+    found: np.ndarray = table[label, 0] * x + table[label, 1] * y + table[label, 2]
+    return found.view(np.float32).reshape(height, width, 2)

@@ -98,15 +98,14 @@ class Generator:
         video = track_video(path, max_frames, crop)
         return prepare_dubbing(video, fit_video(video, self.face_model), self.face_model)
 
-    def dub(self, dubbed: DubbedVideo, motion: Motion, eyes: bool = False) -> Iterator[np.ndarray]:
-        """A video speaks ("Ours-video"): its own frames with the lips of `motion`, and with its eyes if told so.
+    def dub(self, dubbed: DubbedVideo, motion: Motion) -> Iterator[np.ndarray]:
+        """A video speaks ("Ours-video"): its own frames, head motion and eyes, with the lips of `motion`.
 
         T frames of `motion`, uint8 (256, 256, 3) RGB; a shorter video plays forward and backward.
         """
-        eye, lip, _ = self.checkpoint.header.regions
-        chosen = [*lip, *eye] if eyes else list(lip)
+        lip = list(self.checkpoint.header.regions[1])
         own = dubbed.source
         expression = to_length(own.expression, motion.num_frames)
-        expression[:, chosen] = motion.expression[:, chosen]
+        expression[:, lip] = motion.expression[:, lip]
         pose = {name: to_length(getattr(own, name), motion.num_frames) for name in _POSE}
         return dubbed.frames(own.replace(expression=expression, **pose))
