@@ -1,4 +1,7 @@
-"""The reference model, video-driven: the reference clip's own frames with lips made from speech."""
+"""The reference model, video-driven: the reference clip's own frames with lips made from speech.
+
+The job names checkpoint and sampler settings.
+"""
 
 import json
 import sys
@@ -8,12 +11,13 @@ from typing import Any
 from chdtf.errors import UserError
 from chdtf.media import read_waveform, write_video
 from disenttalk_ref.generate.generator import Generator
+from disenttalk_ref.generate.motion import SamplerConfig
 
 
 def main(job_file: Path) -> None:
     """Write one generated video for every item; a clip that shows no face costs itself."""
     job = json.loads(job_file.read_text(encoding="utf-8"))
-    generator = Generator()
+    generator = Generator(Path(job["checkpoint"]), SamplerConfig(**job["settings"]))
     for item in job["items"]:
         try:
             _speak(generator, item)

@@ -129,9 +129,10 @@ def _generator(command: "Command") -> "Generator":
 
     check_device(command.device)
     fields = {name: getattr(command, name) for name in ("sampler", "steps", "guidance")}
-    config = SamplerConfig(**{name: value for name, value in fields.items() if value is not None})
-    if hasattr(config, "pose_scale"):
-        config = dataclasses.replace(config, pose_scale=0.0 if command.pose == "still" else command.pose_scale)
+    config = SamplerConfig(
+        pose_scale=0.0 if command.pose == "still" else command.pose_scale,
+        **{name: value for name, value in fields.items() if value is not None},
+    )
     return Generator(command.checkpoint or DEFAULT, config, load_renderer(command.renderer), command.device)
 
 
