@@ -206,9 +206,11 @@ def _known(folder: Path) -> dict[str, tuple[Path, int]]:
     for path in sorted(folder.glob("*.parquet")):
         try:
             hashes = pq.read_table(path, columns=["audio_sha256"]).column(0).to_pylist()
+            groups = pq.read_metadata(path).num_row_groups
         except _UNREADABLE:
             continue
-        known |= {sound: (path, number) for number, sound in enumerate(hashes)}
+        if groups == len(hashes):  # else written anew by something else, such as a filter
+            known |= {sound: (path, number) for number, sound in enumerate(hashes)}
     return known
 
 

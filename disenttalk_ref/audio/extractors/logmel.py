@@ -15,6 +15,7 @@ from chdtf.schema import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from disenttalk_ref.audio.loudness import checked, normalise_loudness
 
 FFT_SIZE = 512
+_BLOCK_FRAMES = 7500  # computed together by `extract`: 5 minutes
 
 
 def mel_filters(bands: int, low_hz: float, high_hz: float, warp: float = 1.0) -> np.ndarray:
@@ -76,9 +77,15 @@ class Features:
 
         Raises `UserError` for NaN, `ValueError` for another shape.
         """
-        normal = torch.from_numpy(normalise_loudness(checked(waveform))).to(device)
-        features: np.ndarray = self.features(normal[None])[0].cpu().numpy()
-        return features
+        normal = normalise_loudness(checked(waveform))
+        frames, context = len(normal) // SAMPLES_PER_FRAME, self.context_samples
+        padded = np.pad(normal[: frames * SAMPLES_PER_FRAME], context)
+        found = np.zeros((frames, self.width), np.float32)
+        for start in range(0, frames, _BLOCK_FRAMES):  # an hour at once would take gigabytes
+            block = padded[start * SAMPLES_PER_FRAME :][: _BLOCK_FRAMES * SAMPLES_PER_FRAME + 2 * context]
+            rows = self.rows(torch.from_numpy(block)[None].to(device))[0]
+            found[start : start + len(rows)] = rows.cpu().numpy()
+        return found
 
     def features(self, waveforms: torch.Tensor, warp: float = 1.0) -> torch.Tensor:
         """Features of waveforms whose loudness is normalised already: (B, S) -> float32 (B, S // 640, width)."""

@@ -74,6 +74,13 @@ def test_rows_are_whole_frames(samples: int):
     assert result.dtype == np.float32
 
 
+def test_long_sound_is_computed_in_blocks_without_a_trace(monkeypatch: pytest.MonkeyPatch):
+    noise = np.random.default_rng(0).standard_normal(25 * 640 + 300).astype(np.float32)
+    at_once = AudioFeatures().extract(noise)
+    monkeypatch.setattr("disenttalk_ref.audio.extractors.logmel._BLOCK_FRAMES", 7)
+    np.testing.assert_allclose(AudioFeatures().extract(noise), at_once, atol=2e-5)
+
+
 def test_features_do_not_depend_on_the_recording_level():
     speech = np.random.default_rng(0).standard_normal(30 * 640).astype(np.float32) * 0.05
     speech[: 10 * 640] = 0  # a pause does not count
