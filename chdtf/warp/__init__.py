@@ -39,7 +39,8 @@ class FaceWarp:
         self._image = np.ascontiguousarray(image)
         self._face = face
         self._background = None if person is None else Background(self._image, person)
-        self._mesh = HeadMesh(face, *image.shape[:2], None if self._background is None else self._background.surely)
+        surely = None if self._background is None else self._background.surely
+        self._mesh = HeadMesh(face, image.shape[0], image.shape[1], surely)
         self._texture = Texture(self._image, self._mesh.box)
         self._eyes = tuple(Eye(self._image, face, contour) for contour in (RIGHT_EYE, LEFT_EYE))
         self._mouth = Mouth(self._image, face)
