@@ -23,6 +23,7 @@ from disenttalk_ref.train.config import Augmentation
 CLOSED_SHARE = 0.1  # the tenth of a clip with the least open mouth stands for its closed mouth
 FADE_FRAMES = 4
 _FULL_SCALE = 32767  # clips are 16-bit; kept so, an hour of speech takes 115 MB
+_NOISE_SAMPLES = 1 << 21  # of white noise, drawn once; windows take stretches of it, which is quicker
 _WARPS = 4  # vocal tract lengths a batch: one set of mel filters each
 
 
@@ -95,6 +96,8 @@ class WindowSampler:
         self.features, self.window, self.augmentation = features, window_frames, augmentation
         self.mirror = mirror_matrix(model)
         self.still = np.setdiff1d(np.arange(len(self.mirror)), np.array(eye_dimensions, dtype=int))
+        samples = max(_NOISE_SAMPLES, 2 * window_frames * SAMPLES_PER_FRAME)
+        self.white = np.random.default_rng(0).standard_normal(samples, np.float32)
         direction = gap_direction(model)
         rows = None if features.on_the_fly else dict(cached or {})
         self.clips = [_prepare(clip, direction, rows) for clip in clips]
@@ -174,9 +177,12 @@ class WindowSampler:
         """Level, colour and noise."""
         gain = 10 ** (rng.uniform(-1, 1) * self.augmentation.gain_db / 20)
         tilt = rng.uniform(-1, 1) * self.augmentation.tilt
-        noise = rng.standard_normal(len(waveform), np.float32) * 10 ** (rng.uniform(*self.augmentation.noise_db) / 20)
-        varied = gain * (waveform + tilt * np.roll(waveform, 1)) / np.sqrt(1 + tilt**2) + noise
-        return np.asarray(varied, dtype=np.float32)
+        level = 10 ** (rng.uniform(*self.augmentation.noise_db) / 20)
+        first = int(rng.integers(len(self.white) - len(waveform)))
+        varied = np.asarray(waveform * np.float32(gain / np.sqrt(1 + tilt**2)), np.float32)
+        varied[1:] += np.float32(tilt) * varied[:-1]
+        varied += self.white[first : first + len(waveform)] * np.float32(level)
+        return varied
 
 
 def motion_of(clip: MotionClip) -> np.ndarray:

@@ -10,6 +10,9 @@ from disenttalk_ref.ablation import check_ablations
 from disenttalk_ref.diffusion import PREDICTIONS
 from disenttalk_ref.model import PRESETS
 
+_POSITIVE = ("steps", "batch", "window_frames", "diffusion_steps", "threads", "log_every", "save_every")
+_NOT_NEGATIVE = ("micro_batch", "loaders", "validate_every", "validate_clips", "samples_every", "warmup_steps", "seed")
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -56,7 +59,7 @@ class TrainConfig:
     seed: int = 0  # of everything random
     cpu: bool = False  # compute on the CPU although there is a GPU
     threads: int = 1  # CPU threads of the network; a small one gains nothing from more
-    loaders: int = 1  # threads that prepare batches ahead
+    loaders: int = 0  # threads that prepare batches ahead; 0: one on a CPU, one a spare core (at most 8) for a GPU
     log: Literal["csv", "tensorboard"] = "csv"  # tensorboard: in addition to the CSV files, which are always written
     log_every: int = 25  # steps between lines of train.csv
     save_every: int = 250  # steps between saved states
@@ -70,20 +73,15 @@ class TrainConfig:
             if getattr(self, name) not in known:
                 raise UserError(f"{name} {getattr(self, name)!r} is not known; choose one of {', '.join(known)}")
         object.__setattr__(self, "ablate", check_ablations(self.ablate))
-        for name in ("steps", "batch", "window_frames", "diffusion_steps", "threads", "loaders", "log_every"):
-            self._at_least(name, 1)
-        self._at_least("save_every", 1)
-        for name in ("micro_batch", "validate_every", "validate_clips", "samples_every", "warmup_steps", "seed"):
-            self._at_least(name, 0)
+        for least, names in ((1, _POSITIVE), (0, _NOT_NEGATIVE)):
+            for name in names:
+                if getattr(self, name) < least:
+                    raise UserError(f"{name} {getattr(self, name)} is too small; {least} or more")
         for name in ("audio_drop", "ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} {getattr(self, name)} is not between 0 and 1")
         if self.log == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
             raise UserError("log tensorboard: tensorboard is not installed; pip install tensorboard, or --log csv")
-
-    def _at_least(self, name: str, least: int) -> None:
-        if getattr(self, name) < least:
-            raise UserError(f"{name} {getattr(self, name)} is too small; {least} or more")
 
     @property
     def lambda_(self) -> float:

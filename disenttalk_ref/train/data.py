@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +73,8 @@ def read_data(config: TrainConfig, features: Features) -> tuple[TrainingData, Fa
     hash of the clip id, then not trained on) where that is empty.
 
     Raises `UserError` when a dataset is missing or empty, the datasets mix face models or have another one than mp468,
-    no clip is as long as a window, a clip holds NaN, or there is no Mandarin for the ablation `chdtf` to leave out.
+    a clip comes twice or holds NaN, no clip is as long as a window, there is no Mandarin for the ablation `chdtf` to
+    leave out, or features are not cached that have to be.
     """
     dataset = MotionDataset(config.data, split="train")
     face = load_model(DEFAULT_MODEL)
@@ -82,12 +84,13 @@ def read_data(config: TrainConfig, features: Features) -> tuple[TrainingData, Fa
             f"{face.hash[:12]}; build the data with --set fit.face_model={face.name}"
         )
     clips = [dataset[index] for index in range(len(dataset))]
+    names = [Path(root).name for root in config.data]
+    _check_ids(clips, names)
     if "chdtf" in config.ablate:
         clips = without_mandarin(clips)
     clips, held, held_from = _hold_out(config, clips)
     check_clips((*clips, *held), config.window_frames)
-    names = [Path(root).name for root in config.data]
-    cached = {} if features.on_the_fly else _cached(config.data, features)
+    cached = {} if features.on_the_fly else _cached(config.data, features, clips)
     data = TrainingData(tuple(clips), tuple(held), held_from, cached, {"datasets": names})
     log.info("%d clips to learn from; validation: %s", len(data.clips), held_from or "none")
     return data, face
@@ -141,8 +144,25 @@ def _hash(clip_id: str) -> str:
     return hashlib.sha256(clip_id.encode()).hexdigest()
 
 
-def _cached(roots: Sequence[Path], features: Features) -> dict[str, np.ndarray]:
-    """Features of all clips by id, computed where the datasets do not keep them yet."""
+def _cached(roots: Sequence[Path], features: Features, clips: Sequence[MotionClip]) -> dict[str, np.ndarray]:
+    """Features of these clips by id, as float16, of which there is room for more."""
     from disenttalk_ref.audio.cache import cached
 
-    return {name: rows for root in roots for name, rows in cached(Path(root), features).items()}
+    tables = [cached(Path(root), features) for root in roots]
+    found = {}
+    for clip in clips:
+        rows = next(table for table in tables if clip.clip_id in table)[clip.clip_id]
+        if len(rows) != len(clip.valid):
+            raise UserError(
+                f"clip {clip.clip_id}: {len(clip.valid)} frames, but {len(rows)} of features; make them again"
+            )
+        found[clip.clip_id] = rows.astype(np.float16)
+    return found
+
+
+def _check_ids(clips: Sequence[MotionClip], names: Sequence[str]) -> None:
+    """Raise `UserError` when a clip comes twice."""
+    counts = Counter(clip.clip_id for clip in clips)
+    twice = sorted(clip_id for clip_id, count in counts.items() if count > 1)
+    if twice:
+        raise UserError(f"{len(twice)} clips come twice in {', '.join(names)}, {twice[0]} among them; name one dataset")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Run:
         self.shown: dict[str, float] = {}
         self._resume()
         self.logs = Logs(config.out, self.step, config.log == "tensorboard") if self._first else None
-        self.batches = Prefetcher(self._batch, self.step, config.steps, config.loaders)
+        self.batches = Prefetcher(self._batch, self.step, config.steps, self._loaders())
         self.pace, self._logged = Pace(), self.step
 
     def __enter__(self) -> "Run":
@@ -102,6 +103,11 @@ class Run:
             if self._first:
                 work()
             self.accelerator.wait_for_everyone()
+
+    def _loaders(self) -> int:
+        if self.config.loaders or self.accelerator.device.type == "cpu":
+            return self.config.loaders or 1
+        return max(1, min(8, (os.cpu_count() or 1) // self.accelerator.num_processes - 1))
 
     def _batch(self, step: int) -> Batch:
         batch = self.sampler.draw(self.config.batch, self.config.seed, step, self.learner.part)
