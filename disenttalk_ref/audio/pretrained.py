@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chdtf import weights
 from chdtf.errors import UserError
 from chdtf.files import sha256_file
 from chdtf.schema import SAMPLE_RATE_HZ
@@ -38,7 +39,7 @@ class Pretrained:
 
 
 def find_pretrained(name: str, revision: str = "") -> Pretrained:
-    """The network in a local folder or in the hub's cache.
+    """The network in a local folder, in the folder of weights (`chdtf.weights.folder`), or in the hub's cache.
 
     Raises `UserError` when it is not at hand (naming the command that gets it), or its folder lacks what is needed.
     """
@@ -58,17 +59,23 @@ def get_command(name: str) -> str:
 
 
 def _place(name: str, revision: str) -> tuple[Path, str]:
-    """Folder and commit."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder, ""
-    if name.startswith((".", "~", "/")) or name.count("/") != 1:
-        raise UserError(f"{name!r}: neither a folder nor a hub id such as facebook/hubert-base-ls960; name one of them")
+    """Folder and commit: the folder itself, one of its name among the project's weights, or the hub's cache."""
+    ours = weights.folder() / Path(name).name
+    for folder in (Path(name).expanduser(), ours):
+        if folder.is_dir():
+            return folder, ""
+    is_hub_id = name.count("/") == 1 and not name.startswith((".", "~", "/"))
+    if not is_hub_id:
+        hint = "name a folder that is there, or a hub id such as facebook/hubert-base-ls960"
+        raise UserError(f"{name!r}: no such folder, nor {ours}; {hint}")
     for wanted in filter(None, (revision, "main")):
         found = _hub().try_to_load_from_cache(name, _CONFIG, revision=wanted)
         if isinstance(found, str):
             return Path(found).parent, Path(found).parent.name
-    raise UserError(f"{name}: not on this machine; get it with: {get_command(name)}; or name a folder that holds it")
+    raise UserError(
+        f"{name}: not on this machine; get it with: {get_command(name)}; or name a folder that holds it, or put it in "
+        f"{ours}"
+    )
 
 
 def _hub() -> Any:

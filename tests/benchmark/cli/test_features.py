@@ -43,7 +43,7 @@ def test_the_published_dataset_does_not_mind_the_folder(root: Path):
     [
         (["--data", "nowhere", "--audio", "logmel"], "nowhere: holds no dataset"),
         (["--data", "nowhere", "--audio", "hubrt:x"], "did you mean hubert?"),
-        (["--data", "nowhere", "--audio", "hubert:./nothing"], "neither a folder nor a hub id"),
+        (["--data", "nowhere", "--audio", "hubert:./nothing"], "'./nothing': no such folder"),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]):

@@ -19,9 +19,10 @@ def copy(base: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The hub's cache, empty."""
+    """The hub's cache, empty, and an empty folder of weights."""
     import huggingface_hub.constants
 
+    monkeypatch.setenv("DISENTBENCH_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
 
@@ -45,8 +46,15 @@ def test_what_is_not_at_hand_is_one_line_with_the_command_and_the_folder(hub: Pa
     assert "name a folder" in message
     assert "\n" not in message
     for text in ("./nowhere", "hubert", "a/b/c"):
-        with pytest.raises(UserError, match="neither a folder nor a hub id"):
+        with pytest.raises(UserError, match=r"no such folder, nor .*weights.*a hub id such as"):
             find_pretrained(text)
+
+
+@pytest.mark.parametrize("name", ["facebook/hubert-base-ls960", "/home/someone/hubert-base-ls960"])
+def test_a_network_among_the_projects_weights_is_found_by_the_last_part_of_its_name(base: Path, hub: Path, name: str):
+    """So that a checkpoint that was trained with a folder elsewhere finds it here."""
+    shutil.copytree(base, hub.parent / "weights" / "hubert-base-ls960")
+    assert find_pretrained(name).sha256 == find_pretrained(str(base)).sha256
 
 
 def test_weights_in_the_older_format_give_the_same_network(copy: Path):
