@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from chdtf import tombstones
 from chdtf.clip import read_description
 from chdtf.errors import UserError
@@ -112,7 +114,7 @@ def _described(path: Path, root: Path) -> RemovedFile:
 
 
 def _doomed_files(root: Path, doomed: Doomed, results: Sequence[Path]) -> list[Path]:
-    """Media and partial downloads of the dataset, journals of unfinished shards, and files of results."""
+    """Media, partial downloads, cached features, journals of unfinished shards, and files of results."""
     media = root / "work" / "media"
     named = [root / name for name in doomed.files if ".." not in Path(name).parts]  # of a dataset that others made
     files = [path for path in named if path.is_relative_to(media) and path.is_file()]
@@ -125,6 +127,9 @@ def _doomed_files(root: Path, doomed: Doomed, results: Sequence[Path]) -> list[P
         # a journal tells its rows to its own stage only; what was unfinished in these shards is done again
         files += (root / "work").rglob(f"shard-{index:05d}.*journal")
         files += (root / "work" / "running").glob(f"shard-{index:05d}.json")
+    for path in (root / "features").glob("*/*.parquet"):  # whole files: `disentbench features` makes them again
+        if doomed.clip_ids & set(pq.read_table(path, columns=["clip_id"]).column(0).to_pylist()):
+            files.append(path)
     return sorted(set(files)) + [path.absolute() for folder in results for path in doomed_files(folder, doomed)]
 
 

@@ -124,8 +124,13 @@ def test_everything_of_the_source_goes_and_all_else_stays(place: Path):
     out, before = place / "out", everything(place)
     digest = before["mine/1.mp4"]
     kept = {clip.clip_id: (clip.video_bytes(), clip.coefficients().expression.tobytes()) for clip in read_clips(out)}
+    heard = out / "features" / "logmel-12345678"  # what `disentbench features` keeps of the sound
+    heard.mkdir(parents=True)
+    for name, clip_id in (("train-00000", "v0_000"), ("test-00000", "v1_000")):
+        pq.write_table(pa.table({"clip_id": [clip_id]}), heard / f"{name}.parquet")
     done = purge(out, digest, apply=True, reason="asked by the speaker")
     assert done.doomed.video_ids == {"v1", "also1"}
+    assert [path.stem for path in heard.iterdir()] == ["train-00000"]
     # nowhere: not in a shard, a table, a lock, a file name
     assert ids(out) == {"v0", "v2"}
     assert not [path for path in out.rglob("*") if path.name.startswith(("v1", "also1"))]
