@@ -14,7 +14,7 @@ from chdtf.faces import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, RIGID, tesse
 from chdtf.morphable.similarity import fit_similarity
 from chdtf.schema import NUM_VERTICES
 from chdtf.warp.layers import Box
-from chdtf.warp.piecewise import inverse_map
+from chdtf.warp.piecewise import coarse_map, inverse_map
 
 _STILL_PX = 1 / 128  # surroundings that move less stay the source's, bit by bit
 _CLEAR = 0.2  # background further than this from the head is left alone when nothing moves as far, in face radii
@@ -101,7 +101,7 @@ class HeadMesh:
         self._loose_share = (hold * np.exp(-((nearest / (0.45 * radius)) ** 2)))[:, None]
         depth = self._near @ oval[:, 2] + np.minimum(0.5 * nearest, 0.5 * radius)
         self.source = np.vstack([face, np.column_stack([grid, depth])])
-        self.outside = _triangulate(oval[:, :2], grid, inside)
+        self.outside, self._sheet = _triangulate(oval[:, :2], grid, inside)
         self._openings = np.vstack([opening_triangles(c) for c in (RIGHT_EYE, LEFT_EYE, INNER_LIPS)])
         self.skin = tessellation()
         self._facing = self.orientation(face)
@@ -139,12 +139,13 @@ class HeadMesh:
 
         The box holds all that moves; beyond it, and where the mesh does not reach, pixels stay where they are.
         """
-        faces = self.layers(source, target)
-        box = Box.around(target[faces.ravel(), :2], 0, self.box.y1, self.box.x1).within(self.box)
-        return inverse_map(source, target, faces, box), box
+        around, face = self.layers(source, target)
+        reached = target[np.vstack([around, face]).ravel(), :2]
+        box = Box.around(reached, 0, self.box.y1, self.box.x1).within(self.box)
+        return inverse_map(source, target, face, box, coarse_map(source, target, around, box)), box
 
-    def layers(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Triangles (F, 3) from bottom to top: surroundings that move, openings, skin.
+    def layers(self, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles (F, 3) from bottom to top: a sheet beneath the face and surroundings that move; then the face.
 
         Openings lie under the skin, far skin under near skin, and skin that has turned over lowest.
         """
@@ -155,7 +156,7 @@ class HeadMesh:
         depth = target[self.skin, 2].sum(1)
         turned = self.orientation(target) != self._facing
         skin = self.skin[np.lexsort((-depth, ~turned))]
-        return np.vstack([self.outside[drawn], self._openings, skin])
+        return np.vstack([self._sheet, self.outside[drawn]]), np.vstack([self._openings, skin])
 
     def orientation(self, points: np.ndarray) -> np.ndarray:
         """Sign of the area of every skin triangle in the image: (F,)."""
@@ -189,9 +190,7 @@ def _surroundings(oval: np.ndarray, low: np.ndarray, high: np.ndarray, spacing: 
     return grid[np.array(far)], polygon
 
 
-def _far_from_head(
-    background: np.ndarray | None, points: np.ndarray, faces: np.ndarray, clear_px: float
-) -> np.ndarray:
+def _far_from_head(background: np.ndarray | None, points: np.ndarray, faces: np.ndarray, clear_px: float) -> np.ndarray:
     """Which triangles (F, 3) show background and have nothing else within `clear_px` of them: bool (F,)."""
     if background is None:
         return np.zeros(len(faces), bool)
@@ -204,15 +203,17 @@ def _far_from_head(
     return apart
 
 
-def _triangulate(oval: np.ndarray, grid: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """Triangles (F, 3) between oval and grid, in the numbering of the whole mesh."""
+def _triangulate(oval: np.ndarray, grid: np.ndarray, polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles (F, 3) between oval and grid, and within the oval, in the numbering of the whole mesh."""
     points = np.vstack([oval, grid])
     number = np.concatenate([np.array(FACE_OVAL), NUM_VERTICES + np.arange(len(grid))])
     simplices: np.ndarray = Delaunay(points).simplices
     centres = points[simplices].mean(1)
-    outside = [
-        bool((face >= len(oval)).any()) or cv2.pointPolygonTest(polygon, (float(x), float(y)), False) < 0
-        for face, (x, y) in zip(simplices, centres, strict=True)
-    ]
-    faces: np.ndarray = number[simplices[np.array(outside)]]
-    return faces.astype(np.int32)
+    outside = np.array(
+        [
+            bool((face >= len(oval)).any()) or cv2.pointPolygonTest(polygon, (float(x), float(y)), False) < 0
+            for face, (x, y) in zip(simplices, centres, strict=True)
+        ]
+    )
+    faces: np.ndarray = number[simplices].astype(np.int32)
+    return faces[outside], faces[~outside]

@@ -25,8 +25,11 @@ class Texture:
 
     def sample(self, maps: np.ndarray) -> np.ndarray:
         """The image at x + iy, complex64 (h, w): uint8 (h, w, 3). Beyond its border the border goes on."""
-        wanted = places((maps - self._corner) * np.float32(2))
-        drawn: np.ndarray = cv2.remap(self._fine, wanted, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        wanted = maps - self._corner
+        wanted *= 2
+        drawn: np.ndarray = cv2.remap(
+            self._fine, places(wanted), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         _soften_folds(drawn, places(maps))
         return drawn
 
@@ -51,15 +54,14 @@ class Background:
     @property
     def surely(self) -> np.ndarray:
         """Where nothing but background is, bool (H, W)."""
-        return self._share == 255
+        sure: np.ndarray = self._share == 255
+        return sure
 
     def keep_still(self, drawn: np.ndarray, maps: np.ndarray, box: Box) -> None:
         """Put the source back into `drawn`, uint8 (h, w, 3) of `box`, where it and what was drawn are background."""
         moved = cv2.remap(self._share, places(maps), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         share = cv2.multiply(moved, box.of(self._share), scale=1 / 255**2, dtype=cv2.CV_32F)
-        share = cv2.cvtColor(share, cv2.COLOR_GRAY2BGR)
-        apart = cv2.subtract(box.of(self._image), drawn, dtype=cv2.CV_32F)
-        cv2.add(drawn, cv2.multiply(apart, share), dst=drawn, dtype=cv2.CV_8U)
+        cv2.blendLinear(drawn, np.ascontiguousarray(box.of(self._image)), 1 - share, share, dst=drawn)
 
 
 def _soften_folds(image: np.ndarray, maps: np.ndarray) -> None:
@@ -75,6 +77,5 @@ def _soften_folds(image: np.ndarray, maps: np.ndarray) -> None:
     box = Box.around(np.array([[x, y], [x + width, y + height]], float), _MARGIN_PX, *image.shape[:2])
     jump, part = box.of(jump), box.of(image)
     share = cv2.GaussianBlur(cv2.dilate(jump, np.ones((2, 2), np.uint8), anchor=(1, 1)).astype(np.float32), (0, 0), 0.7)
-    share = cv2.cvtColor(np.minimum(share * np.float32(1 / 160), 1), cv2.COLOR_GRAY2BGR)
-    apart = cv2.subtract(cv2.GaussianBlur(part, (0, 0), 0.8), part, dtype=cv2.CV_32F)
-    part[:] = cv2.add(part, cv2.multiply(apart, share), dtype=cv2.CV_8U)
+    share = np.minimum(share * np.float32(1 / 160), 1)
+    part[:] = cv2.blendLinear(np.ascontiguousarray(part), cv2.GaussianBlur(part, (0, 0), 0.8), 1 - share, share)

@@ -16,6 +16,7 @@ from chdtf.schema import FRAME_SIZE_PX, NUM_VERTICES, SMOOTH
 from chdtf.warp import FaceWarp, Motion
 from chdtf.warp.person import person_mask
 from disenttalk_ref.render.ahead import ahead
+from disenttalk_ref.render.limits import within_reach
 
 _CHUNK_FRAMES = 64  # whose vertices are computed at once
 
@@ -33,7 +34,8 @@ class WarpedPortrait:
     def frames(self, driving: Coefficients) -> Iterator[np.ndarray]:
         """The source's identity with the expression and pose of `driving`: T frames, uint8 (256, 256, 3) RGB.
 
-        Frames of `driving` that are not valid show the valid one before them (the source when there is none).
+        Frames of `driving` that are not valid show the valid one before them (the source when there is none). Motion
+        that would tear the picture is held back, `disenttalk_ref.render.limits`.
         """
         return ahead(lambda target: self.warp.render(*target), self._targets(driving), self.threads)
 
@@ -43,6 +45,7 @@ class WarpedPortrait:
         for first in range(0, driving.num_frames, _CHUNK_FRAMES):
             part = slice(first, first + _CHUNK_FRAMES)
             chunk = driving.replace(**{name: getattr(driving, name)[part] for name in (*SMOOTH, "valid")})
+            chunk = within_reach(self.source, chunk, self.model)
             for target, valid in zip(self._placed(chunk), chunk.valid, strict=True):
                 shown = target if valid else shown
                 yield shown

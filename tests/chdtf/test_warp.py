@@ -93,7 +93,7 @@ def test_the_mesh_covers_every_pixel_and_small_expressions_turn_no_skin_over(
     assert (_signs(mesh, moved) == _signs(mesh, face))[large].mean() > 0.99
     target = animate.move_head(moved, *angles, shift_px=shift)
     placed = mesh.place(target, head_motion(face, target))
-    faces = np.vstack([mesh.outside, mesh.layers(mesh.source, placed)])
+    faces = np.vstack([mesh.outside, *mesh.layers(mesh.source, placed)])
     x0, y0, width, height = mesh.box.x0, mesh.box.y0, mesh.box.x1 - mesh.box.x0, mesh.box.y1 - mesh.box.y0
     drawn = runs(placed[:, :2] - (x0, y0), faces, height, width)
     bare = painted(drawn, height, width) == len(drawn.row)
