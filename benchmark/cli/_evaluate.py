@@ -43,7 +43,7 @@ def evaluate(
     from chdtf import tombstones
     from chdtf.record import RunRecord
 
-    clips = _clips(data, split)
+    clips = clips_of(data, split)
     withdrawn = withdrawn_clips(clips, tombstones.find(dataset=data))
     if len(withdrawn) == len(clips):
         raise UserError(f"{data}: all clips of split {split!r} are withdrawn ({withdrawn[clips[0].clip_id]})")
@@ -96,7 +96,8 @@ def _own_rows(methods: "Sequence[Method]") -> dict[str, dict[str, dict[str, str]
     return {"facts": facts, "checkpoints": files} if own else {}
 
 
-def _clips(data: Path, split: str) -> "list[Clip]":
+def clips_of(data: Path, split: str) -> "list[Clip]":
+    """Clips of a split. Raises `UserError` when there is no dataset or the split is empty."""
     from chdtf.clip import read_clips
 
     if not data.is_dir():
