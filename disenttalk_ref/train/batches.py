@@ -199,9 +199,8 @@ def _prepare(clip: MotionClip, direction: np.ndarray, cached: Mapping[str, np.nd
     if cached is not None:
         rows = cached.get(clip.clip_id)
         if rows is None or len(rows) != count:
-            raise ValueError(
-                f"clip {clip.clip_id}: {count} frames, cached features {None if rows is None else len(rows)}"
-            )
+            found = "none" if rows is None else f"{len(rows)}"
+            raise ValueError(f"clip {clip.clip_id}: {count} frames, but {found} of cached features")
         return _Prepared(np.zeros(0, np.int16), 1.0, rows, motion_of(clip), clip.valid, closed)
     waveform = normalise_loudness(clip.waveform[: count * SAMPLES_PER_FRAME])
     peak = max(float(np.abs(waveform).max(initial=0)), 1e-9)

@@ -3,6 +3,7 @@
 Both are put on the mean face, so that landmarks are those of the expression alone.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,12 +32,14 @@ def validate(
 
     With `expert` also `expert_accuracy`: how often it tells a recorded pair from a shifted one; chance is 0.5.
     """
-    from disenttalk_ref.generate.motion import generate_motion  # imports this package's neighbours
+    from disenttalk_ref.generate.motion import SamplerConfig, generate_motion  # only needed here
 
+    sampler = SamplerConfig()
+    sampler = dataclasses.replace(sampler, steps=min(sampler.steps, checkpoint.header.diffusion_steps))
     rows = []
     for clip in clips:
         frames = min(len(clip.valid), MOST_FRAMES)
-        row = compare(generate_motion(clip.waveform, frames, checkpoint), clip, face)
+        row = compare(generate_motion(clip.waveform, frames, checkpoint, sampler), clip, face)
         if expert is not None:
             row["expert_accuracy"] = expert_accuracy(expert, checkpoint, clip)
         rows.append(row)

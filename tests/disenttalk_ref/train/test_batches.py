@@ -1,12 +1,16 @@
+import dataclasses
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
 
 from chdtf.dataset import MotionClip
 from chdtf.morphable.coefficients import load_model
+from chdtf.morphable.head_motion import MIRROR_SIGN
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.train import Augmentation
-from disenttalk_ref.train.batches import WindowSampler, gap_direction, mirror_matrix
+from disenttalk_ref.train.batches import Batch, WindowSampler, gap_direction, mirror_matrix
 
 NONE = Augmentation(mirror=0, speed=0, warp=0, gain_db=0, tilt=0, noise_db=(-200, -200), pause=0)
 
@@ -72,3 +76,66 @@ def test_mirrored_faces_swap_their_eyes():
     right, left = basis[:, 145, 1] - basis[:, 159, 1], basis[:, 374, 1] - basis[:, 386, 1]
     expression = np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32)
     assert np.corrcoef(expression @ matrix @ right, expression @ left)[0, 1] > 0.9
+
+
+def test_a_process_draws_its_part_of_the_batch(clips: list[MotionClip], regions: tuple[tuple[int, ...], ...]):
+    sampler = _sampler(clips, regions, Augmentation())
+    whole = sampler.draw(8, 3, 7)
+    parts = [sampler.draw(8, 3, 7, part) for part in (slice(0, 3), slice(3, 8))]
+    for name in ("audio", "motion", "valid"):
+        torch.testing.assert_close(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+def test_the_head_is_mirrored_with_the_face_and_goes_on_in_pauses(
+    clips: list[MotionClip], regions: tuple[tuple[int, ...], ...]
+):
+    """One window, the whole clip: the same head motion, factor by factor with the mirrored picture's sign."""
+    plain, mirrored, paused = (
+        _sampler(clips[:1], regions, dataclasses.replace(NONE, **change), window=50).draw(4, 0, 0)
+        for change in ({}, {"mirror": 1}, {"pause": 1})
+    )
+    np.testing.assert_allclose(plain.motion[0, :, 64:], clips[0].pose, atol=1e-6)
+    np.testing.assert_allclose(mirrored.motion[0, :, 64:], clips[0].pose * MIRROR_SIGN, atol=1e-6)
+    np.testing.assert_allclose(paused.motion[..., 64:], plain.motion[..., 64:], atol=1e-6)
+    assert not np.allclose(paused.motion[..., :64], plain.motion[..., :64], atol=1e-2)
+
+
+def test_frames_beside_one_without_a_face_are_not_valid(clips: list[MotionClip], regions: tuple[tuple[int, ...], ...]):
+    valid = clips[0].valid.copy()
+    valid[20] = False
+    clip = dataclasses.replace(clips[0], valid=valid, expression=clips[0].expression * valid[:, None])
+    batch = _sampler([clip], regions, dataclasses.replace(NONE, speed=0.1), window=30).draw(32, 0, 0)
+    assert 0 < int((~batch.valid).sum()) < 32 * 6
+    kept = batch.motion[..., 0][batch.valid].abs()
+    assert float(kept.min()) > 0.02 or float((kept < 0.2).float().mean()) < 0.1  # nothing was blended with zeros
+
+
+@dataclasses.dataclass(frozen=True)
+class Cached:
+    """An extractor that is too costly while training: the loudness of each frame, twice."""
+
+    on_the_fly: ClassVar[bool] = False
+    kind: str = "cached"
+    width: int = 2
+
+    def extract(self, waveform: np.ndarray, device: str = "cpu") -> np.ndarray:
+        loud = np.sqrt((waveform[: len(waveform) // 640 * 640].reshape(-1, 640) ** 2).mean(1))
+        return np.repeat(loud[:, None], 2, axis=1).astype(np.float32)
+
+
+def test_cached_features_are_resampled_with_the_motion(clips: list[MotionClip], regions: tuple[tuple[int, ...], ...]):
+    rows = {clip.clip_id: Cached().extract(clip.waveform).astype(np.float16) for clip in clips}
+
+    def draw(**change: float) -> Batch:
+        varied = dataclasses.replace(Augmentation(), mirror=0, **change)
+        sampler = WindowSampler(clips, load_model("mp468"), Cached(), regions[0], 20, varied, rows)
+        return sampler.draw(64, 0, 0)
+
+    clean, noisy = draw(feature_noise=0), draw(feature_noise=0.1)
+    assert clean.audio.dtype == torch.float32
+    assert clean.audio.shape == (64, 20, 2)
+    assert np.corrcoef(clean.audio[..., 0].flatten(), clean.motion[..., 0].flatten())[0, 1] > 0.9
+    deviation = np.concatenate(list(rows.values())).astype(np.float32).std()
+    assert float((noisy.audio - clean.audio).std()) == pytest.approx(0.1 * deviation, rel=0.1)
+    with pytest.raises(ValueError, match="clip_0: 50 frames, but none of cached features"):
+        WindowSampler(clips, load_model("mp468"), Cached(), regions[0], 20, NONE, {})

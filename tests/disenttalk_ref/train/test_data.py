@@ -1,13 +1,16 @@
 import dataclasses
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from chdtf.dataset import MotionClip
 from chdtf.errors import UserError
 from disenttalk_ref.audio import AudioFeatures
-from disenttalk_ref.train import TrainConfig
+from disenttalk_ref.audio.cache import write
+from disenttalk_ref.train import TrainConfig, fit
 from disenttalk_ref.train.data import TrainingData, check_clips, fingerprint, read_data, without_mandarin
 
 
@@ -68,9 +71,43 @@ def test_a_clip_that_comes_twice_is_refused(sample_dataset: Path, tmp_path: Path
         read_data(TrainConfig((sample_dataset, sample_dataset), tmp_path), AudioFeatures())
 
 
-def test_no_mandarin_names_the_languages(sample_dataset: Path, tmp_path: Path):
-    with pytest.raises(UserError, match="ablate chdtf: no clip is Mandarin"):
-        read_data(TrainConfig((sample_dataset,), tmp_path, ablate=("chdtf",)), AudioFeatures())
+def test_without_chdtf_no_mandarin_is_learned_or_held_out(sample_dataset: Path, tmp_path: Path):
+    config = TrainConfig((sample_dataset,), tmp_path)
+    spoken = [read_data(dataclasses.replace(config, ablate=names), AudioFeatures())[0] for names in ((), ("chdtf",))]
+    whole, without = ({clip.language for clip in (*data.clips, *data.held)} for data in spoken)
+    assert "cmn" in whole
+    assert without == whole - {"cmn"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Loudness:
+    """An extractor whose features have to be cached."""
+
+    on_the_fly: ClassVar[bool] = False
+    kind: str = "loudness"
+    width: int = 1
+
+    def extract(self, waveform: np.ndarray, device: str = "cpu") -> np.ndarray:
+        frames = waveform[: len(waveform) // 640 * 640].reshape(-1, 640)
+        return np.sqrt((frames**2).mean(1, keepdims=True)).astype(np.float32)
+
+
+def test_training_reads_cached_features(sample_dataset: Path, tmp_path: Path):
+    """They are refused with the command that makes them, then read for the clips that are learned from."""
+    root = tmp_path / "sample"
+    root.mkdir()
+    for name in ("meta", "coeffs", "video", "dataset.json"):
+        (root / name).symlink_to(sample_dataset / name)
+    config = TrainConfig((root,), tmp_path / "out", steps=2, batch=2, window_frames=16, validate_every=0, cpu=True)
+    with pytest.raises(UserError, match="features are not computed; make them: disentbench features"):
+        read_data(config, Loudness())
+    write(root, Loudness())
+    data, face = read_data(config, Loudness())
+    assert set(data.features) == {clip.clip_id for clip in data.clips}
+    assert all(data.features[clip.clip_id].shape == (len(clip.valid), 1) for clip in data.clips)
+    regions = tuple(range(13, 21)), tuple(range(13)), tuple(range(21, 64))
+    tensors = load_file(fit(config, data, face, regions, Loudness()))
+    assert tensors["denoiser.audio.enter.weight"].shape[1] == 1
 
 
 def test_counts_are_those_of_the_clips(clips: list[MotionClip]):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,30 @@ def test_the_loss_falls_on_a_tiny_set(tmp_path: Path, clips: list[MotionClip], r
     assert header.regions == regions
     assert re.fullmatch("[0-9a-f]{64}", header.data_fingerprint)
     assert str(tmp_path) not in str(header)
+
+
+@pytest.fixture
+def _other_precision() -> Iterator[None]:
+    """accelerate keeps one precision a process."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(True)
+    yield
+    AcceleratorState._reset_state(True)
+
+
+@pytest.mark.usefixtures("_other_precision")
+def test_bf16_learns_nearly_the_same(tmp_path: Path, clips: list[MotionClip], regions: Regions):
+    _fit(_config(tmp_path / "half", steps=2, mixed_precision="bf16"), clips, regions)
+    half = load_file(tmp_path / "half" / "checkpoint.safetensors")
+    assert {value.dtype for value in half.values()} == {torch.float32}
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(True)
+    _fit(_config(tmp_path / "full", steps=2), clips, regions)
+    lines = [{k: float(v) for k, v in _losses(tmp_path / name)[0].items()} for name in ("half", "full")]
+    assert lines[0] == pytest.approx(lines[1], rel=0.03)
+    assert lines[0] != lines[1]
 
 
 @pytest.mark.parametrize("ablation", ["temporal", "disentangle", "hierarchical", "local", "syncloss"])
