@@ -128,7 +128,7 @@ def _generator(command: "Command") -> "Generator":
     from disenttalk_ref.render import load_renderer
 
     check_device(command.device)
-    fields = {name: getattr(command, name) for name in ("sampler", "steps", "guidance")}
+    fields = {name: getattr(command, name) for name in ("sampler", "steps", "guidance", "windows_at_once")}
     config = SamplerConfig(
         pose_scale=0.0 if command.pose == "still" else command.pose_scale,
         **{name: value for name, value in fields.items() if value is not None},
@@ -170,7 +170,7 @@ def _control(command: "Command", generator: "Generator", num_frames: int) -> "Co
 
 def _source(command: "Command", generator: "Generator", num_frames: int) -> "Callable[[Motion], Iterator[np.ndarray]]":
     from chdtf.media import frames
-    from disenttalk_ref.generate.picture import frame_picture, is_picture, read_picture
+    from disenttalk_ref.generate.picture import check_turn, frame_picture, is_picture, read_picture
 
     still = is_picture(command.image)
     if command.video_driven:
@@ -185,6 +185,7 @@ def _source(command: "Command", generator: "Generator", num_frames: int) -> "Cal
     if image is None:
         raise UserError(f"{command.image}: holds no picture")
     portrait = generator.prepare(frame_picture(image, command.image.name, command.crop))
+    check_turn(portrait.source, command.image.name)
     return lambda motion: generator.draw(portrait, motion)
 
 
@@ -217,7 +218,7 @@ def write(command: "Command", plan: Plan) -> None:
         if command.watermark:
             from disenttalk_ref.render.watermark import draw as mark
 
-            drawn = map(mark, drawn)
+            drawn = mark(drawn)
         shown = counted(itertools.islice(drawn, num_frames), lambda done: report(done, num_frames, "frames"))
         write_video(command.out, shown, plan.waveform, metadata=SYNTHETIC)
     encoding_s = time.perf_counter() - started - watch.seconds

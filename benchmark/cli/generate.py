@@ -49,6 +49,8 @@ class Command:
     """How many times the network is asked. Default: that of the sampler configuration."""
     guidance: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
     """s of Eq. 9, 0 to 10; 1: none. Default: that of the sampler configuration."""
+    windows_at_once: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """Windows that are denoised together: fewer take less memory. Default: that of the sampler configuration."""
     seed: int = 0
     """Seed of the noise that sampling starts from."""
     device: str = "cpu"

@@ -5,14 +5,29 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from chdtf.errors import UserError
+from chdtf.morphable.coefficients import Coefficients
 from disenttalk_ref.generate.framing import Detectors, check_side, cut, face_square
 
 MAX_PIXELS = 150_000_000  # 450 MB of RGB; a phone's largest picture has 108 million
 _BEHIND = (255, 255, 255)  # what shows through where a picture is transparent
 
+MAX_TURN_DEGREES = 50.0  # beyond it MediaPipe guesses the far half of the mouth, and lips are drawn beside the face
+
 log = logging.getLogger(__name__)
+
+
+def check_turn(source: Coefficients, name: str) -> None:
+    """Refuse a face in profile. `source`: T = 1. Raises `UserError` when it is turned by more than 50 degrees."""
+    facing = Rotation.from_rotvec(source.rotation[0].astype(np.float64)).as_matrix()[2, 2]
+    turn = float(np.degrees(np.arccos(np.clip(facing, -1, 1))))
+    if turn > MAX_TURN_DEGREES:
+        raise UserError(
+            f"{name}: the face is turned {turn:.0f} degrees away from the viewer; "
+            f"give a picture in which it is turned {MAX_TURN_DEGREES:.0f} degrees at most"
+        )
 
 
 def is_picture(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -12,7 +13,7 @@ from PIL import Image
 
 from benchmark.cli import _generating, main
 from chdtf.errors import UserError
-from chdtf.media import probe, read_waveform, write_video
+from chdtf.media import probe, read_frames, read_waveform, write_video
 from chdtf.sample.canvas import portrait
 from disenttalk_ref.motion import Motion
 
@@ -53,16 +54,18 @@ class _Stub:
     def __init__(self) -> None:
         self.waveform = np.zeros(0, np.float32)
         self.drawn = 0
+        self.yaw = 0.0
         self.fails: Exception | None = None
 
     def motion(self, waveform: np.ndarray, num_frames: int, seed: int, control: Any) -> Motion:
         self.waveform = waveform
         return Motion(np.zeros((num_frames, 64), np.float32), np.zeros((num_frames, 6), np.float32))
 
-    def prepare(self, image: np.ndarray) -> None:
+    def prepare(self, image: np.ndarray) -> Any:
         assert image.shape == (256, 256, 3)
+        return SimpleNamespace(source=SimpleNamespace(rotation=np.array([[0.0, self.yaw, 0.0]])))
 
-    def draw(self, portrait: None, motion: Motion) -> Iterator[np.ndarray]:
+    def draw(self, portrait: Any, motion: Motion) -> Iterator[np.ndarray]:
         for k in range(motion.num_frames):
             if self.fails is not None and k == 3:
                 raise self.fails
@@ -120,6 +123,15 @@ def test_any_sound_gives_its_frames(
     assert abs(len(stub.waveform) - 8000) <= 16
     mono = samples if samples.ndim == 1 else samples.mean(1)
     assert stub.waveform.std() == pytest.approx(mono.std(), abs=0.03)
+
+
+def test_the_mark_is_drawn_when_it_is_asked_for(stub: _Stub, files: Path, tmp_path: Path) -> None:
+    shown = []
+    for more in ((), ("--watermark",)):
+        assert _generate(files / "face.png", files / "speech.wav", tmp_path / "out.mp4", "--crop", "whole", *more) == 0
+        shown.append(read_frames(tmp_path / "out.mp4").astype(int))
+    assert shown[1][:, 230:, :60].max() > shown[0].max() + 60  # white letters in the lower left corner
+    assert np.abs(shown[1] - shown[0])[:, :200].max() < 8
 
 
 def test_an_hour_is_drawn_frame_by_frame(stub: _Stub, files: Path) -> None:
@@ -208,6 +220,16 @@ def test_a_picture_cannot_be_video_driven(
 ) -> None:
     assert _generate(files / "face.png", files / "speech.wav", tmp_path / "a.mp4", "--video-driven") == 2
     assert "face.png: a picture; --video-driven takes a video" in capsys.readouterr().err
+
+
+def test_a_face_in_profile_is_refused(
+    stub: _Stub, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.yaw = np.radians(-58)
+    assert _generate(files / "face.png", files / "speech.wav", tmp_path / "a.mp4") == 2
+    assert "face.png: the face is turned 58 degrees away from the viewer" in capsys.readouterr().err
+    stub.yaw = np.radians(49)
+    assert _generate(files / "face.png", files / "speech.wav", tmp_path / "a.mp4") == 0
 
 
 def test_out_must_not_be_a_folder_or_an_input(
