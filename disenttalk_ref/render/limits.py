@@ -8,9 +8,9 @@ from chdtf.morphable.model import FaceModel
 
 # Up to the first number motion is exact; beyond, it comes ever slower towards the second.
 _TURN_RAD = (0.35, 0.52)  # from the source's pose: 20 and 30 degrees
-_SHIFT = (1.0, 1.6)  # in units of the source's scale
+_SHIFT = (0.6, 0.9)  # in units of the source's scale
 _LOG_SCALE = (0.25, 0.4)
-_EXPRESSION = (0.7, 1.0)  # largest displacement of a vertex from the neutral face, in model units (eye distances)
+_EXPRESSION = (0.4, 0.55)  # largest displacement of a vertex from the neutral face, in model units (eye distances)
 
 
 def soft_limit(size: np.ndarray, free: float, most: float) -> np.ndarray:
