@@ -1,10 +1,12 @@
 """The diffusion process: Eq. 3 (forward process), Eq. 8 (what is predicted), Eq. 9 (guidance), and the way back."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from disenttalk_ref.diffusion.samplers import Level, load_sampler
@@ -13,6 +15,7 @@ Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (Z_t (B, T, K)
 Noise = Callable[[], torch.Tensor]  # noise for one step of an ancestral sampler, (B, T, K)
 PREDICTIONS = ("epsilon", "v", "z0")
 MAX_NOISE = 0.9999  # a trace of Z_0 stays in Z_T, so that Eq. 3 can be inverted at every step
+LAST_SHARE = 1 / 40  # of T: where the part of `times` that is even in the ratio ends
 LIMIT = 5.0  # estimates of Z_0 stay within, in standard deviations
 
 
@@ -70,10 +73,24 @@ class Diffusion:
         return (zt - noise * predicted) / kept, predicted
 
     def times(self, num_steps: int) -> tuple[int, ...]:
-        """Steps T = t_0 > ... > t_n = 0 that a sampler visits, evenly spaced; `ValueError` unless 1 <= n <= T."""
+        """Steps T = t_0 > ... > t_n = 0 that a sampler visits; `ValueError` unless 1 <= n <= T.
+
+        Half way between steps that are even in t and steps that are even in the log signal-to-noise ratio: the former
+        waste steps where little changes, the latter crowd at the ends. Few steps come much nearer to the result of many
+        in this way (`tests/perf/sampler_steps.py`).
+        """
         if not 1 <= num_steps <= self.steps:
             raise ValueError(f"{num_steps} sampling steps; this process has 1 to {self.steps}")
-        return tuple(torch.linspace(self.steps, 0, num_steps + 1, dtype=torch.float64).round().long().tolist())
+        even = np.linspace(self.steps, 0, num_steps + 1)
+        t = np.arange(self.steps, 0, -1)
+        beta = self.noise.numpy()[t]
+        ratio = np.log((1 - beta) / beta) / 2  # rises
+        wanted = np.linspace(ratio[0], ratio[t == max(1, round(LAST_SHARE * self.steps))][0], num_steps)
+        middle = np.round((even[:-1] + np.interp(wanted, ratio, t)) / 2).astype(int).tolist()
+        times = [self.steps]
+        for number, step in enumerate(middle[1:], 1):
+            times.append(min(times[-1] - 1, max(step, num_steps - number)))
+        return (*times, 0)
 
     def sample(
         self,
@@ -102,7 +119,7 @@ class Diffusion:
         for now, then in itertools.pairwise(times):
             t = torch.full((len(zt),), now, device=zt.device)
             z0 = self.estimate(zt, t, predict(zt, t))[0].clamp(-limit, limit)
-            fresh = noise if noise is not None else lambda like=zt: torch.randn_like(like)
+            fresh = noise or functools.partial(torch.randn_like, zt)
             zt = step(zt, z0, self.level(now), self.level(then), fresh)
         return zt
 

@@ -12,7 +12,7 @@ from chdtf.morphable.coefficients import Coefficients, load_model
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, Header, load_checkpoint, new_checkpoint, save_checkpoint
 from disenttalk_ref.generate.generator import Generator
-from disenttalk_ref.generate.motion import SamplerConfig, _predict, generate_motion
+from disenttalk_ref.generate.motion import SamplerConfig, generate_motion
 from disenttalk_ref.model import PRESETS
 
 REGIONS = (tuple(range(13, 21)), tuple(range(13)), tuple(range(21, 64)))
@@ -50,20 +50,6 @@ def test_the_seed_decides(untrained: Checkpoint):
     assert not np.allclose(first, third)
 
 
-@pytest.mark.parametrize("frames", [5, 16, 17, 24, 40, 101])
-def test_windows_of_long_speech_add_up(untrained: Checkpoint, frames: int):
-    """With a network that returns its input, the overlapping windows must give the input back, at every length."""
-
-    class Echo(torch.nn.Module):
-        def forward(self, zt: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
-            return zt
-
-    model = dataclasses.replace(untrained, denoiser=Echo())  # type: ignore[arg-type]
-    zt = torch.randn(1, frames, 25)
-    audio = torch.zeros(frames, 320)
-    assert torch.allclose(_predict(model, zt, torch.tensor([7]), audio, 2.0), zt, atol=1e-5)
-
-
 def test_with_temperature_zero_the_seed_does_not_matter(untrained: Checkpoint):
     config = SamplerConfig(temperature_eye=0, temperature_lip=0, temperature_global=0, temperature_pose=0, steps=2)
     first, second = (
@@ -82,7 +68,7 @@ class _Portrait:
         )
 
     def frames(self, driving: Coefficients) -> Iterator[np.ndarray]:
-        assert bool((driving.translation == 128).all())  # the pose of the source
+        assert bool((driving.translation[0] == 128).all())  # the head starts in the pose of the source
         for expression in driving.expression:
             yield np.full((256, 256, 3), np.clip(128 + expression[0], 0, 255), np.uint8)
 
