@@ -1,7 +1,4 @@
-"""The reference model, video-driven: the reference clip's own frames with lips made from speech.
-
-The job names checkpoint and sampler settings.
-"""
+"""The reference model, video-driven: the clip itself with lips that the speech moves."""
 
 import json
 import sys
@@ -15,7 +12,7 @@ from disenttalk_ref.generate.motion import SamplerConfig
 
 
 def main(job_file: Path) -> None:
-    """Write one generated video for every item; a clip that shows no face costs itself."""
+    """Write one generated video for every item; a clip that shows no face costs itself alone."""
     job = json.loads(job_file.read_text(encoding="utf-8"))
     generator = Generator(Path(job["checkpoint"]), SamplerConfig(**job["settings"]))
     for item in job["items"]:
@@ -29,10 +26,9 @@ def _speak(generator: Generator, item: dict[str, Any]) -> None:
     waveform = read_waveform(Path(item["audio"]))
     if waveform is None:
         raise UserError(f"{item['audio']}: no sound")
-    count = item["num_frames"]
-    # the clip is framed already: all of it is shown, so that it lies on the reference
-    dubbed = generator.prepare_video(Path(item["video"]), count, crop="whole")
-    frames = generator.dub(dubbed, generator.motion(waveform, count, item["seed"]))
+    dubbed = generator.prepare_video(Path(item["video"]), item["num_frames"], crop="whole")
+    motion = generator.motion(waveform, item["num_frames"], item["seed"])
+    frames = generator.dub(dubbed, motion)
     write_video(Path(item["output"]), frames, waveform, metadata={"comment": "synthetic: DisentTalk reference"})
 
 

@@ -1,6 +1,7 @@
 """Speed of training and of motion: `make bench-model`, or `python tests/perf/bench_model.py [PRESET ...]`.
 
-For every preset, on 1 and 2 cores of the CPU (and as many threads) and, where there is one, on a GPU in float32 and bfloat16:
+For every preset, on 1 and 2 cores of the CPU (and as many threads) and, where there is one, on a GPU in float32 and
+bfloat16:
 
 - windows/s and frames/s (48 a window, 32 windows a batch) of whole training steps, batches prepared beside them, all
   losses, both optimizers and the averaged weights;
