@@ -4,6 +4,7 @@ Points are float64 (N, 3) in pixel-centre coordinates (landmarks in px minus one
 the viewer.
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -53,12 +54,19 @@ def head_motion(source: np.ndarray, target: np.ndarray) -> Motion:
     return Motion(fit.scale[0] * fit.rotation[0], fit.translation[0])
 
 
+@functools.lru_cache(maxsize=16)
 def halves(contour: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Upper and lower half of a contour of `chdtf.faces`, both from its first corner to the other, paired by place."""
+    """Upper and lower half of a contour of `chdtf.faces`, both from its first corner to the other, paired by place.
+
+    The arrays are shared by all who ask, and cannot be written to.
+    """
     half = len(contour) // 2
     upper = contour[: half + 1]
     lower = (contour[0], *reversed(contour[half + 1 :]), contour[half])
-    return np.array(upper), np.array(lower)
+    numbers = np.array(upper), np.array(lower)
+    for half_of in numbers:
+        half_of.flags.writeable = False
+    return numbers
 
 
 def opening_triangles(contour: tuple[int, ...]) -> np.ndarray:
