@@ -94,6 +94,8 @@ clips = tuple(
 regions = tuple(range(13, 21)), tuple(range(13)), tuple(range(21, 64))
 config = TrainConfig((), Path(sys.argv[2]), window_frames=16, warmup_steps=2, validate_every=0, cpu=True, SETTINGS)
 fit(config, TrainingData(clips), load_model("mp468"), regions, AudioFeatures())
+from accelerate import PartialState
+sys.stdout.write(f"{PartialState().num_processes} processes\\n")
 """
 
 
@@ -173,15 +175,15 @@ def test_micro_batches_change_no_result(tmp_path: Path, clips: list[MotionClip],
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path: Path, clips: list[MotionClip], regions: Regions):
-    """Each takes half of every batch; without dropout, whose masks they draw apart."""
-    script = _script(tmp_path, clips, "steps=4, batch=8, log_every=2, save_every=2, dropout=0.0")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
-    launch += ["--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0"]
+    """gloo; each takes half of every batch; without dropout, whose masks they draw apart."""
+    script = _script(tmp_path, clips, "steps=2, batch=8, log_every=1, save_every=2, dropout=0.0")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
         [*launch, *script, str(tmp_path / "two")], check=False, env=_environment(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    config = _config(tmp_path / "one", steps=4, batch=8, log_every=2, save_every=2, dropout=0.0)
+    assert done.stdout.splitlines() == ["2 processes", "2 processes"]
+    config = _config(tmp_path / "one", steps=2, batch=8, log_every=1, save_every=2, dropout=0.0)
     one, two = load_file(_fit(config, clips, regions)), load_file(tmp_path / "two" / "checkpoint.safetensors")
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5)
