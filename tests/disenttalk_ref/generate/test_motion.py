@@ -1,18 +1,22 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from chdtf.errors import UserError
 from chdtf.faces import eye_aspect_ratio, mouth_opening
 from chdtf.media import read_waveform
 from chdtf.morphable.coefficients import Coefficients, load_model
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, Header, load_checkpoint, new_checkpoint, save_checkpoint
+from disenttalk_ref.generate import motion as motion_module
 from disenttalk_ref.generate.generator import Generator
 from disenttalk_ref.generate.motion import SamplerConfig, generate_motion
+from disenttalk_ref.generate.windows import window_starts
 from disenttalk_ref.model import PRESETS
 
 REGIONS = (tuple(range(13, 21)), tuple(range(13)), tuple(range(21, 64)))
@@ -57,6 +61,52 @@ def test_with_temperature_zero_the_seed_does_not_matter(untrained: Checkpoint):
         for seed in (1, 2)
     )
     np.testing.assert_array_equal(first, second)
+
+
+def test_the_head_starts_in_the_pose_of_its_source_and_moves_as_far_as_told(untrained: Checkpoint):
+    whole, double, still = (
+        generate_motion(_speech(40), 40, untrained, SamplerConfig(steps=2, pose_scale=scale)) for scale in (1, 2, 0)
+    )
+    np.testing.assert_array_equal(whole.pose[0], 0)
+    assert float(np.abs(whole.pose[1:]).min(axis=1).max()) > 0
+    np.testing.assert_allclose(double.pose, 2 * whole.pose, rtol=1e-5)
+    np.testing.assert_array_equal(still.pose, 0)
+    np.testing.assert_array_equal(still.expression, whole.expression)
+
+
+def test_a_model_without_pose_keeps_the_head_still(untrained: Checkpoint):
+    model = dataclasses.replace(untrained.header.model, pose_latent=0)
+    without = new_checkpoint(dataclasses.replace(untrained.header, model=model))
+    without.denoiser.eval()
+    motion = generate_motion(_speech(20), 20, without, SamplerConfig(steps=1))
+    assert motion.expression.shape == (20, 64)
+    np.testing.assert_array_equal(motion.pose, np.zeros((20, 6)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"sampler": "euler"}, "sampler 'euler' is not known; choose one of ddim, ddpm, dpmpp"),
+        ({"steps": 0}, "steps 0: give 1 or more"),
+        ({"windows_at_once": 0}, "windows_at_once 0: give 1 or more"),
+        ({"temperature_lip": -1.0}, "temperature_lip -1.0: give a number of 0 or more"),
+        ({"guidance": float("nan")}, "guidance nan"),
+        ({"seed": -1}, "seed -1 is negative"),
+        ({"steps": 401}, "steps 401: this checkpoint has 400; give no more"),
+    ],
+)
+def test_settings_out_of_range_are_refused(untrained: Checkpoint, fields: dict[str, Any], message: str):
+    with pytest.raises(UserError, match=message):
+        generate_motion(_speech(2), 2, untrained, SamplerConfig(**fields))
+
+
+def test_features_come_piece_by_piece_as_from_the_whole(untrained: Checkpoint, monkeypatch: pytest.MonkeyPatch):
+    speech = _speech(50)[:-300]
+    monkeypatch.setattr(motion_module, "ROWS_AT_ONCE", 8)
+    pieces = list(motion_module._rows(untrained, speech, 50))
+    assert len(pieces) == 7
+    whole = untrained.header.audio.extract(np.pad(speech, (0, 300)))
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4)
 
 
 class _Portrait:
@@ -113,6 +163,28 @@ def test_the_committed_model_moves_its_mouth_in_speech_and_rests_in_silence(comm
     assert float(resting.max()) < 0.08
     assert float(resting.mean()) < 0.5 * float(talking.mean())
     assert float(resting.std()) < 0.4 * float(talking.std())
+
+
+def test_no_seams_show_in_long_speech(committed: Checkpoint, monkeypatch: pytest.MonkeyPatch):
+    """Vertices move from frame to frame at most 1.2 times as far where windows or sections meet as elsewhere."""
+    monkeypatch.setattr(motion_module, "SECTION_FRAMES", 96)
+    speech = np.concatenate([_spoken(name) for name in ("en_weather", "cmn_market", "en_bridge", "es_bread")])
+    frames, window = len(speech) // 640, committed.header.window_frames
+    around, seams = window // 2, np.zeros(frames, bool)
+    for first in range(0, frames, 96):
+        begin = max(0, first - around)
+        stop = min(frames, first + 96 + around)
+        for start in window_starts(stop - begin, window, window // 3):
+            edges = (begin + start, begin + start + window, first)
+            seams[[edge for edge in edges if first <= edge < min(frames, first + 96)]] = True
+    seams[0] = False
+    ratios = []
+    for seed in (0, 1):
+        expression = generate_motion(speech, frames, committed, SamplerConfig(seed=seed)).expression
+        velocity = np.linalg.norm(np.diff(_vertices(expression), axis=0), axis=-1).mean(-1)  # frame k - 1 to k
+        ratios.append(velocity[seams[1:]].mean() / velocity[~seams[1:]].mean())
+    assert 20 < seams.sum() < frames / 4
+    assert float(np.mean(ratios)) < 1.2
 
 
 @pytest.mark.parametrize(
