@@ -18,7 +18,7 @@ import torch
 from chdtf import weights
 from chdtf.clip import Clip
 from chdtf.errors import UserError
-from chdtf.files import atomic_path
+from chdtf.files import atomic_path, write_text
 from chdtf.morphable.model import FaceModel
 from chdtf.morphable.regression.network import pick_device
 from disenttalk_ref.render.pirenderer.checkpoint import Header, save_renderer
@@ -209,6 +209,8 @@ class _Run:
         self.step, self.average = state["step"], state["average"]
         self.plain.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.accelerator.is_main_process:
+            _cut_log(self.config.out / LOSSES, self.step)
         log.info("continuing from step %d", self.step)
 
     def log(self, losses: dict[str, float]) -> None:
@@ -235,6 +237,14 @@ class _Run:
             save_renderer(path, dataclasses.replace(self.header, account=account), self.average)
         self.accelerator.wait_for_everyone()
         return path
+
+
+def _cut_log(path: Path, step: int) -> None:
+    """Drop the lines of steps after `step`, which are done again."""
+    if not path.exists():
+        return
+    head, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    write_text(path, head + "".join(row for row in rows if int(row.split(",")[0]) <= step))
 
 
 def new_network(sizes: NetworkConfig) -> PIRendererNetwork:

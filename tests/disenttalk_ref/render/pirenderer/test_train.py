@@ -77,6 +77,8 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(drawn: list[Any], tmp_path: P
     seen: list[int] = []
     resumed = fit_renderer(broken, drawn, MODEL, lambda step, *_: seen.append(step), NARROW)
     assert seen == [5, 6, 7]  # from the state of step 4
+    steps = [int(row["step"]) for row in csv.DictReader((tmp_path / "b" / "train.csv").open())]
+    assert steps == [1, 2, 3, 4, 5, 6, 7]
     (_, one), (_, other) = load_renderer_checkpoint(straight), load_renderer_checkpoint(resumed)
     assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())
     assert read_header(straight).account["steps"] == 7
