@@ -14,7 +14,7 @@ from chdtf.errors import UserError
 from chdtf.morphable.model import FaceModel
 from disenttalk_ref.ablation import ablated
 from disenttalk_ref.audio import Features
-from disenttalk_ref.checkpoint import Checkpoint, Header, made_by, new_checkpoint, save_checkpoint
+from disenttalk_ref.checkpoint import Checkpoint, Header, made_by, new_checkpoint, read_header, save_checkpoint
 from disenttalk_ref.model import PRESETS
 from disenttalk_ref.train.batches import Batch, WindowSampler, motion_of
 from disenttalk_ref.train.config import TrainConfig
@@ -68,7 +68,7 @@ class Run:
             self.logs.close()
 
     def go(self, progress: Progress | None = None, samples: Samples | None = None) -> Path:
-        """All steps that are left; returns the checkpoint's path."""
+        """All steps that are left; returns the checkpoint's path. A finished run's checkpoint is left as it is."""
         config = self.config
         while self.step < config.steps:
             losses = self.learner.learn(self.batches.take(), self.step)
@@ -84,8 +84,13 @@ class Run:
                 self._alone(lambda: samples(self._export(CHECKPOINT), self.step))
             if self._due(config.save_every) or self._ends(config.save_every):
                 self._alone(self._save)
-        self._alone(lambda: self._export(CHECKPOINT))
+        self._alone(self._finish)
         return config.out / CHECKPOINT
+
+    def _finish(self) -> None:
+        path = self.config.out / CHECKPOINT
+        if not path.exists() or read_header(path).account.get("steps") != self.step:
+            self._export(CHECKPOINT)
 
     @property
     def _first(self) -> bool:
@@ -107,7 +112,8 @@ class Run:
     def _loaders(self) -> int:
         if self.config.loaders or self.accelerator.device.type == "cpu":
             return self.config.loaders or 1
-        return max(1, min(8, (os.cpu_count() or 1) // self.accelerator.num_processes - 1))
+        processes: int = self.accelerator.num_processes
+        return max(1, min(8, (os.cpu_count() or 1) // processes - 1))
 
     def _batch(self, step: int) -> Batch:
         batch = self.sampler.draw(self.config.batch, self.config.seed, step, self.learner.part)
