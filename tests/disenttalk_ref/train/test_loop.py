@@ -76,6 +76,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, clips: list[Moti
     for name in ("train", "validation"):
         assert _losses(config.out, name) == _losses(parts.out, name)
     assert [row["step"] for row in _losses(parts.out)] == ["2", "4", "6"]
+    written = resumed.stat().st_mtime_ns
+    assert fit(parts, data, FACE, regions, AudioFeatures()).stat().st_mtime_ns == written  # finished: left as it is
 
 
 SCRIPT = """
