@@ -11,6 +11,7 @@ import torch
 from chdtf.errors import UserError
 from chdtf.morphable.head_motion import NUM_POSE
 from chdtf.schema import NUM_EXPRESSION, SAMPLES_PER_FRAME
+from chdtf.threads import one_thread
 from disenttalk_ref.audio import AudioFeatures, normalise_loudness
 from disenttalk_ref.audio.loudness import checked
 from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, load_checkpoint
@@ -75,8 +76,9 @@ def generate_motion(
     model = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
     sections = new_sections(model, config, _offline(model.header.window_frames), _overlap(model.header.window_frames))
     decoder = Decoder(model, config)
-    parts = [decoder(sections.push(rows)) for rows in _rows(model, waveform, max(0, num_frames))]
-    return joined([*parts, decoder(sections.finish())])
+    with one_thread():  # of each operation; batches of windows are shared by threads
+        parts = [decoder(sections.push(rows)) for rows in _rows(model, waveform, max(0, num_frames))]
+        return joined([*parts, decoder(sections.finish())])
 
 
 def _offline(window_frames: int) -> Policy:

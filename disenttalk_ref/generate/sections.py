@@ -12,7 +12,6 @@ from typing import cast
 import numpy as np
 import torch
 
-from chdtf.threads import one_thread
 from disenttalk_ref.checkpoint import Checkpoint
 from disenttalk_ref.generate.windows import Guided
 from disenttalk_ref.model import Heard
@@ -95,7 +94,7 @@ class Sections:
         size, ahead = self.policy.section_frames, self.policy.ahead_frames
         given = self._first_row + len(self._rows)
         done = [torch.zeros(0, len(self._temperature), device=self._device)]
-        with torch.inference_mode(), one_thread():
+        with torch.inference_mode():
             while self.decided + size + ahead <= given:
                 done.append(self._section(self.decided + size + ahead)[:size])
                 self._advance(size)

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from chdtf.schema import FPS, SAMPLE_RATE_HZ
+from chdtf.threads import one_thread
 from disenttalk_ref.audio.streaming import open_stream
 from disenttalk_ref.checkpoint import DEFAULT, Checkpoint, load_checkpoint
 from disenttalk_ref.generate.motion import Decoder, SamplerConfig, new_sections
@@ -48,14 +50,14 @@ class MotionStream:
 
         Raises `UserError` for NaN, `ValueError` after `finish`.
         """
-        return self._decode(self._sections.push(self._listener.push(samples)))
+        with one_thread():  # the work is small; threads that wait for each other cost more than they give
+            return self._decode(self._sections.push(self._listener.push(samples)))
 
     def finish(self) -> Motion:
         """The speech has ended: all frames not decided yet. A last frame whose sound is not whole is dropped."""
-        rows = self._listener.finish()
-        first = self._decode(self._sections.push(rows))
-        rest = self._decode(self._sections.finish())
-        return Motion(np.concatenate([first.expression, rest.expression]), np.concatenate([first.pose, rest.pose]))
+        with one_thread():
+            last = self._sections.push(self._listener.finish())
+            return self._decode(torch.cat([last, self._sections.finish()]))
 
 
 def default_policy(window_frames: int) -> Policy:
