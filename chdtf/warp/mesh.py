@@ -15,7 +15,7 @@ from chdtf.faces import FACE_OVAL, INNER_LIPS, LEFT_EYE, RIGHT_EYE, RIGID, tesse
 from chdtf.morphable.similarity import fit_similarity
 from chdtf.schema import NUM_VERTICES
 from chdtf.warp.layers import Box
-from chdtf.warp.piecewise import coarse_map, inverse_map
+from chdtf.warp.piecewise import coarse_map, lay_over
 
 _STILL_PX = 1 / 128  # surroundings that move less stay the source's, bit by bit
 _CLEAR = 0.2  # background further than this from the head is left alone when nothing moves as far, in face radii
@@ -150,7 +150,9 @@ class HeadMesh:
         around, face = self.layers(source, target)
         reached = target[np.vstack([around, face]).ravel(), :2]
         box = Box.around(reached, 0, self.box.y1, self.box.x1).within(self.box)
-        return inverse_map(source, target, face, box, coarse_map(source, target, around, box)), box
+        maps = coarse_map(source, target, around, box)
+        lay_over(maps, source, target, face, box)
+        return maps, box
 
     def layers(self, source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Triangles (F, 3) from bottom to top: a sheet beneath the face and surroundings that move; then the face.

@@ -10,24 +10,27 @@ _SLIVER_PX = 0.35  # triangles less high than this are slivers
 _STEP_PX = 4  # of the coarse map
 
 
-def inverse_map(
-    source: np.ndarray, target: np.ndarray, faces: np.ndarray, box: Box, beneath: np.ndarray | None = None
-) -> np.ndarray:
+def inverse_map(source: np.ndarray, target: np.ndarray, faces: np.ndarray, box: Box) -> np.ndarray:
     """Where the pixels of `box` come from when mesh points move source -> target: x + iy, complex64 (h, w).
 
     Points are (N, 2 or more), x and y first, pixel k having its centre at k. Triangles `faces` (F, 3) lie over each
-    other in their order, the last on top; pixels that none covers come from where `beneath`, of the same shape, says,
-    or from where they are. `chdtf.warp.layers.places` brings the result into the form that `cv2.remap` takes.
-    A millisecond for the face in 256x256.
+    other in their order, the last on top; pixels that none covers come from where they are. `chdtf.warp.layers.places`
+    brings the result into the form that `cv2.remap` takes. A millisecond for the face in 256x256.
     """
-    found = _identity(box) if beneath is None else beneath.copy()
-    part = Box.around(target[faces.ravel(), :2], 0, box.y1, box.x1).within(box) if len(faces) else box
-    if len(faces) and not part.empty:
-        drawn, covered = _mapped(
-            source[:, :2], target[:, :2] - (part.x0, part.y0), faces, part.y1 - part.y0, part.x1 - part.x0
-        )
-        np.copyto(part.of(found, box), drawn, where=covered)
-    return found
+    x, y = np.arange(box.x0, box.x1), np.arange(box.y0, box.y1)
+    maps: np.ndarray = (x + 1j * y[:, None]).astype(np.complex64)
+    lay_over(maps, source, target, faces, box)
+    return maps
+
+
+def lay_over(maps: np.ndarray, source: np.ndarray, target: np.ndarray, faces: np.ndarray, box: Box) -> None:
+    """`inverse_map` where triangles lie, in place; other pixels of `maps`, complex64 (h, w) of `box`, stay."""
+    if not len(faces):
+        return
+    part = Box.around(target[faces.ravel(), :2], 0, box.y1, box.x1).within(box)
+    start = target[:, :2] - (part.x0, part.y0)
+    drawn, covered = _mapped(source[:, :2], start, faces, part.y1 - part.y0, part.x1 - part.x0)
+    np.copyto(part.of(maps, box), drawn, where=covered)
 
 
 def coarse_map(source: np.ndarray, target: np.ndarray, faces: np.ndarray, box: Box) -> np.ndarray:
@@ -43,12 +46,6 @@ def coarse_map(source: np.ndarray, target: np.ndarray, faces: np.ndarray, box: B
     fine = np.ascontiguousarray(fine[edge : edge + box.y1 - box.y0, edge : edge + box.x1 - box.x0])
     found: np.ndarray = fine.view(np.complex64)[..., 0]
     return found
-
-
-def _identity(box: Box) -> np.ndarray:
-    x, y = np.arange(box.x0, box.x1), np.arange(box.y0, box.y1)
-    here: np.ndarray = (x + 1j * y[:, None]).astype(np.complex64)
-    return here
 
 
 def _mapped(
@@ -73,7 +70,8 @@ def _affine(start: np.ndarray, end: np.ndarray, faces: np.ndarray) -> tuple[np.n
     """
     p, q, r = (start[faces[:, k]].T for k in range(3))  # (2, F)
     u, v = q - p, r - p
-    to_p, to_q, to_r = ((end @ (1, 1j))[faces[:, k]] for k in range(3))
+    ends = end[:, 0] + 1j * end[:, 1]
+    to_p, to_q, to_r = (ends[faces[:, k]] for k in range(3))
     to_u, to_v = to_q - to_p, to_r - to_p
     area = u[0] * v[1] - v[0] * u[1]
     longest = np.sqrt(np.maximum(np.maximum((u * u).sum(0), (v * v).sum(0)), ((u - v) ** 2).sum(0)))
