@@ -117,12 +117,13 @@ def training(
     with Run(config, data, load_model(DEFAULT_MODEL), regions, AudioFeatures(), accelerator) as run:
         there = run.batches.take()
         steps = iter(range(config.steps))
-        whole, still = (
-            rate(work, seconds, device)
-            for work in (
+        whole, still = rates(
+            [
                 lambda: run.learner.learn(run.batches.take(), next(steps)),
                 lambda: run.learner.learn(there, next(steps)),
-            )
+            ],
+            seconds,
+            device,
         )
         busy, memory = None, None
         if device == "cuda":
@@ -142,20 +143,21 @@ def clip(number: int) -> Any:
     return MotionClip(f"c{number}", f"s{number}", "en", waveform, expression, pose, np.ones(CLIP_FRAMES, bool))
 
 
-def rate(step: Callable[[], object], seconds: float, device: str) -> float:
-    """Steps a second: the best of several rounds that take `seconds` together."""
-    for _ in range(WARM_UP):
-        step()
-    found = []
+def rates(works: list[Callable[[], object]], seconds: float, device: str) -> list[float]:
+    """Calls a second of each, the best of several rounds in turn; each takes `seconds` in all."""
+    found: list[list[float]] = [[] for _ in works]
+    for work in works * WARM_UP:
+        work()
     for _ in range(ROUNDS):
-        synchronise(device)
-        began, count = time.perf_counter(), 0
-        while count == 0 or time.perf_counter() - began < seconds / ROUNDS:
-            step()
-            count += 1
-        synchronise(device)
-        found.append(count / (time.perf_counter() - began))
-    return max(found)
+        for work, kept in zip(works, found, strict=True):
+            synchronise(device)
+            began, count = time.perf_counter(), 0
+            while count == 0 or time.perf_counter() - began < seconds / ROUNDS:
+                work()
+                count += 1
+            synchronise(device)
+            kept.append(count / (time.perf_counter() - began))
+    return [max(kept) for kept in found]
 
 
 def synchronise(device: str) -> None:
