@@ -1,10 +1,11 @@
-"""Log-mel features as sound arrives: the rows that the whole recording would give, 120 samples (7.5 ms) late.
+"""Log-mel and phone features as sound arrives: the rows of the whole recording, 7.5 or 33 ms late.
 
 The loudness of a recording is known only at its end (`normalise_loudness`); `CausalLoudness` estimates it from what has
 been heard. HuBERT hears the whole recording at once and cannot be streamed.
 """
 
 import math
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -86,8 +87,24 @@ def _gain_db(power: float) -> float:
     return min(20 * math.log10(MAX_GAIN), 20 * math.log10(SPEECH_LEVEL) - 10 * math.log10(max(power, 1e-30)))
 
 
+@runtime_checkable
+class Streamed(Features, Protocol):
+    """Features whose rows hear a little sound to either side of their frame and nothing else."""
+
+    @property
+    def context_samples(self) -> int:
+        """Samples to either side of the frames that `rows` takes."""
+
+    @property
+    def reach_samples(self) -> int:
+        """Samples beyond a frame that its row hears."""
+
+    def rows(self, waveforms: torch.Tensor, warp: float = 1.0) -> torch.Tensor:
+        """Features of n whole frames with their context: (B, C + 640 n + C) -> (B, n, width)."""
+
+
 class LogmelStream:
-    """Chunks of sound in, rows of log-mel features out; how the sound is cut into chunks does not matter.
+    """Chunks of sound in, rows of log-mel or phone features out; how the sound is cut into chunks does not matter.
 
     Row k comes as soon as sample 640 (k + 1) + `look_ahead_samples` - 1 was given. With `loudness=None` samples are
     taken as they are, and the rows of a stream are those of `AudioFeatures.features` of the whole (to float32
@@ -95,7 +112,7 @@ class LogmelStream:
     whole drops them and the stream heard them). Otherwise samples are scaled first.
     """
 
-    def __init__(self, features: AudioFeatures | None = None, loudness: CausalLoudness | None = None) -> None:
+    def __init__(self, features: Streamed | None = None, loudness: CausalLoudness | None = None) -> None:
         self.features, self.loudness = features or AudioFeatures(), loudness
         self.num_rows = 0  # rows given so far
         self._held = np.zeros(self.features.context_samples, np.float32)  # from context before the next row on
@@ -103,7 +120,7 @@ class LogmelStream:
 
     @property
     def look_ahead_samples(self) -> int:
-        """Samples beyond the end of its frame that a row needs: 120."""
+        """Samples beyond the end of its frame that a row needs: 120 of log-mel, 525 of phones."""
         return self.features.reach_samples
 
     def push(self, samples: np.ndarray) -> np.ndarray:
@@ -147,9 +164,9 @@ def open_stream(features: Features) -> LogmelStream:
 
     Raises `UserError` for features that need the whole recording.
     """
-    if not isinstance(features, AudioFeatures):
+    if not isinstance(features, Streamed):
         raise UserError(
             f"audio features {features.kind!r} hear the whole recording at once and cannot be streamed; use a "
-            "checkpoint that was trained with logmel, or generate from the whole recording"
+            "checkpoint that was trained with phones or logmel, or generate from the whole recording"
         )
     return LogmelStream(features, CausalLoudness())

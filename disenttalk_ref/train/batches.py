@@ -103,6 +103,8 @@ class WindowSampler:
         self.clips = [_prepare(clip, direction, rows) for clip in clips]
         lengths = np.array([len(clip.valid) for clip in self.clips], float)
         self.share = np.cumsum(lengths / lengths.sum())
+        self.parts: int = getattr(features, "parts", 1)  # rows side by side for one video frame
+        self.silence = np.zeros(0) if rows is None else _silence(features)
         self.noise = np.zeros(0) if rows is None else _deviation(self.clips) * augmentation.feature_noise
 
     def draw(self, batch: int, seed: int, step: int, part: slice = slice(None)) -> Batch:
@@ -140,7 +142,11 @@ class WindowSampler:
         valid = clip.valid[low] & clip.valid[np.minimum(low + 1, count - 1)] & (frames < count - 0.5)
         motion = _interpolate(clip.motion, frames)
         if clip.features is not None:
-            heard = _interpolate(clip.features, frames)
+            parts = clip.features.reshape(count * self.parts, -1).astype(np.float32)
+            places = start * self.parts + (np.arange(self.window * self.parts) + 0.5) * speed - 0.5
+            heard = _interpolate(parts, places).reshape(self.window, -1)
+            if rng.random() < self.augmentation.pause:
+                heard, motion = self._pause_of_features(heard, motion, clip.closed, rng)
             heard += rng.standard_normal(heard.shape, np.float32) * self.noise
         else:
             heard, motion = self._sound(clip, start, speed, motion, rng)
@@ -165,13 +171,26 @@ class WindowSampler:
         self, waveform: np.ndarray, motion: np.ndarray, closed: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Silence a stretch and close the mouth in it; eyes and head go on as they were."""
+        within, moved = self._rest(motion, closed, rng)
+        heard = 1 - np.clip(within + 1, 0, 1)  # fades within a frame
+        return waveform * np.repeat(heard, SAMPLES_PER_FRAME).astype(np.float32), moved
+
+    def _pause_of_features(
+        self, rows: np.ndarray, motion: np.ndarray, closed: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same for cached features: rows in the stretch become those of silence."""
+        within, moved = self._rest(motion, closed, rng)
+        return np.where(within[:, None] >= 0, self.silence, rows), moved
+
+    def _rest(self, motion: np.ndarray, closed: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """How far inside a stretch drawn at random each frame is, (T,), and motion with the mouth closed there."""
         first, last = np.sort(rng.integers(-self.window // 2, self.window * 3 // 2, 2))
         frames = np.arange(self.window)
-        inside = np.clip(np.minimum(frames - first, last - frames) / FADE_FRAMES, 0, 1)[:, None]
+        within = np.minimum(frames - first, last - frames)
+        inside = np.clip(within / FADE_FRAMES, 0, 1)[:, None]
         moved = motion.copy()
         moved[:, self.still] = motion[:, self.still] * (1 - inside) + closed[self.still] * inside
-        heard = 1 - np.clip(np.minimum(frames - first, last - frames) + 1, 0, 1)  # fades within a frame
-        return waveform * np.repeat(heard, SAMPLES_PER_FRAME).astype(np.float32), moved
+        return within, moved
 
     def _vary(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Level, colour and noise."""
@@ -183,6 +202,13 @@ class WindowSampler:
         varied[1:] += np.float32(tilt) * varied[:-1]
         varied += self.white[first : first + len(waveform)] * np.float32(level)
         return varied
+
+
+def _silence(features: Features) -> np.ndarray:
+    """The row of digital silence, the middle one of 2 s: float32 (A,)."""
+    rows: np.ndarray = features.extract(np.zeros(50 * SAMPLES_PER_FRAME, np.float32))
+    middle: np.ndarray = rows[len(rows) // 2]
+    return middle
 
 
 def motion_of(clip: MotionClip) -> np.ndarray:

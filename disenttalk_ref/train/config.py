@@ -11,15 +11,24 @@ from disenttalk_ref.diffusion import PREDICTIONS
 from disenttalk_ref.model import PRESETS
 
 _POSITIVE = ("steps", "batch", "window_frames", "diffusion_steps", "threads", "log_every", "save_every")
-_NOT_NEGATIVE = ("micro_batch", "loaders", "validate_every", "validate_clips", "samples_every", "warmup_steps", "seed")
+_NOT_NEGATIVE = (
+    "max_offset",
+    "micro_batch",
+    "loaders",
+    "validate_every",
+    "validate_clips",
+    "samples_every",
+    "warmup_steps",
+    "seed",
+)
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """How training windows are varied; probabilities and ranges of uniform draws.
 
-    Features that are read from a cache (HuBERT) cannot be made from varied sound: for them `mirror` and `speed` apply
-    (features and motion are resampled together), and `feature_noise` instead of the rest.
+    Features that are read from a cache (HuBERT, phones) cannot be made from varied sound: for them `mirror`,
+    `speed` (features and motion are resampled together) and `pause` apply, and `feature_noise` instead of the rest.
     """
 
     mirror: float = 0.5
@@ -39,9 +48,10 @@ class TrainConfig:
     data: tuple[Path, ...]  # published datasets; their train split is used
     out: Path = Path("runs/train")  # folder for checkpoints, logs and the states to resume from
     preset: str = "tiny"  # size of the network: tiny or paper
-    audio: str = "logmel"  # features A: logmel, or hubert:<hub id or folder>[@layer]
+    audio: str = "logmel"  # features A: logmel, phones, or hubert:<hub id or folder>[@layer]
     subspaces: str = ""  # file of `disentbench disentangle`: lip, eye and global dimensions; default: the bundled ones
     ablate: tuple[str, ...] = ()  # parts to do without: temporal disentangle hierarchical local chdtf syncloss
+    max_offset: int = 0  # frames of audio-visual offset that are measured and taken back, clip by clip; 0: none are
     steps: int = 3000  # batches to learn from
     batch: int = 32  # windows a batch, shared by all processes
     micro_batch: int = 0  # windows that a process computes at a time; fewer need less memory; 0: all of its share

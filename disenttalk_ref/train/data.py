@@ -16,6 +16,7 @@ from chdtf.errors import UserError
 from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
 from chdtf.schema import FPS
 from disenttalk_ref.audio import Features
+from disenttalk_ref.train.alignment import align
 from disenttalk_ref.train.config import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -88,10 +89,15 @@ def read_data(config: TrainConfig, features: Features) -> tuple[TrainingData, Fa
     _check_ids(clips, names)
     if "chdtf" in config.ablate:
         clips = without_mandarin(clips)
-    clips, held, held_from = _hold_out(config, clips)
-    check_clips((*clips, *held), config.window_frames)
+    check_clips(clips, config.window_frames)
     cached = {} if features.on_the_fly else _cached(config.data, features, clips)
-    data = TrainingData(tuple(clips), tuple(held), held_from, cached, {"datasets": names})
+    account: dict[str, Any] = {"datasets": names}
+    if config.max_offset:
+        clips, offsets = align(clips, face, config.max_offset)
+        cached = {name: np.roll(cached[name], -offsets[name].frames, 0) for name in cached if name in offsets}
+        account["offset_frames"] = {name: offset.frames for name, offset in offsets.items()}
+    clips, held, held_from = _hold_out(config, clips)
+    data = TrainingData(tuple(clips), tuple(held), held_from, cached, account)
     log.info("%d clips to learn from; validation: %s", len(data.clips), held_from or "none")
     return data, face
 
@@ -148,6 +154,8 @@ def _cached(roots: Sequence[Path], features: Features, clips: Sequence[MotionCli
     """Features of these clips by id, as float16, of which there is room for more."""
     from disenttalk_ref.audio.cache import cached
 
+    if getattr(features, "quick", False):
+        return {clip.clip_id: features.extract(clip.waveform).astype(np.float16) for clip in clips}
     tables = [cached(Path(root), features) for root in roots]
     found = {}
     for clip in clips:
