@@ -82,7 +82,7 @@ def _solutions() -> Any:
 
 
 @contextlib.contextmanager
-def _native_stderr_off() -> Iterator[None]:
+def native_stderr_off() -> Iterator[None]:
     """Hide what MediaPipe's native code writes to stderr while a graph starts; Python's own stderr is kept."""
     saved = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
@@ -122,13 +122,13 @@ def track_landmarks(frames: Iterable[np.ndarray]) -> np.ndarray:
     first = list(itertools.islice(given, 1))  # decoded before the graph starts
     with contextlib.ExitStack() as stack:
         quiet = stack.enter_context(contextlib.ExitStack())
-        quiet.enter_context(_native_stderr_off())  # until the first frame is through: threads start and chatter
+        quiet.enter_context(native_stderr_off())  # until the first frame is through: threads start and chatter
         mesh = stack.enter_context(
             _solutions().face_mesh.FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
         )
         seen = 0  # frames with a face; the part of the graph that sees the first one chatters then
         for frame in itertools.chain(first, given):
-            with _native_stderr_off() if seen < 2 else contextlib.nullcontext():
+            with native_stderr_off() if seen < 2 else contextlib.nullcontext():
                 faces = mesh.process(frame).multi_face_landmarks
             quiet.close()
             if not faces:
@@ -150,7 +150,7 @@ class FaceDetector:
     """MediaPipe's face detector: full range (up to about 5 m) by default, short range (up to 2 m) otherwise."""
 
     def __init__(self, full_range: bool = True, min_confidence: float = 0.5) -> None:
-        with _native_stderr_off():
+        with native_stderr_off():
             self._detector = _solutions().face_detection.FaceDetection(
                 model_selection=int(full_range), min_detection_confidence=min_confidence
             )

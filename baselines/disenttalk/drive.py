@@ -11,6 +11,7 @@ from chdtf.errors import UserError
 from chdtf.media import read_waveform, write_video
 from disenttalk_ref.generate.generator import Generator
 from disenttalk_ref.generate.motion import SamplerConfig
+from disenttalk_ref.render.watermark import METADATA
 
 
 def main(job_file: Path) -> None:
@@ -30,7 +31,7 @@ def _speak(generator: Generator, item: dict[str, Any]) -> None:
     if waveform is None:
         raise UserError(f"{item['audio']}: no sound")
     frames = generator.frames(image, waveform, item["num_frames"], item["seed"])
-    write_video(Path(item["output"]), frames, waveform, metadata={"comment": "synthetic: DisentTalk reference"})
+    write_video(Path(item["output"]), frames, waveform, metadata=METADATA)
 
 
 if __name__ == "__main__":

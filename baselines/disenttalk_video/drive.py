@@ -9,6 +9,7 @@ from chdtf.errors import UserError
 from chdtf.media import read_waveform, write_video
 from disenttalk_ref.generate.generator import Generator
 from disenttalk_ref.generate.motion import SamplerConfig
+from disenttalk_ref.render.watermark import METADATA
 
 
 def main(job_file: Path) -> None:
@@ -29,7 +30,7 @@ def _speak(generator: Generator, item: dict[str, Any]) -> None:
     dubbed = generator.prepare_video(Path(item["video"]), item["num_frames"], crop="whole")
     motion = generator.motion(waveform, item["num_frames"], item["seed"])
     frames = generator.dub(dubbed, motion)
-    write_video(Path(item["output"]), frames, waveform, metadata={"comment": "synthetic: DisentTalk reference"})
+    write_video(Path(item["output"]), frames, waveform, metadata=METADATA)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from disenttalk_ref.generate.generator import Generator
     from disenttalk_ref.motion import Motion
 
-SYNTHETIC = {"comment": "synthetic: DisentTalk reference"}
 _MOST_SCALE = 3.0
 _MOST_GUIDANCE = 10.0
 
@@ -210,17 +209,17 @@ class Stopwatch:
 def write(command: "Command", plan: Plan) -> None:
     """Draw and write the video, and say what it took."""
     from chdtf.media import write_video
+    from disenttalk_ref.render.watermark import METADATA
+    from disenttalk_ref.render.watermark import draw as mark
 
     num_frames = plan.motion.num_frames
     watch, started = Stopwatch(), time.perf_counter()
     with progress("Drawing") as report:
         drawn = watch.timed(plan.draw(plan.motion))
         if command.watermark:
-            from disenttalk_ref.render.watermark import draw as mark
-
             drawn = mark(drawn)
         shown = counted(itertools.islice(drawn, num_frames), lambda done: report(done, num_frames, "frames"))
-        write_video(command.out, shown, plan.waveform, metadata=SYNTHETIC)
+        write_video(command.out, shown, plan.waveform, metadata=METADATA)
     encoding_s = time.perf_counter() - started - watch.seconds
     say(f"{command.out}: {num_frames} frames, {num_frames / 25:.2f} s, synthetic")
     say(

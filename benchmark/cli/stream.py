@@ -44,6 +44,7 @@ class Command:
         from benchmark.cli import _streaming as parts
         from chdtf.media import write_video
         from disenttalk_ref.generate.stream import MotionStream
+        from disenttalk_ref.render.watermark import METADATA
 
         self._check()
         generator = self._generator()
@@ -62,7 +63,7 @@ class Command:
         if first is None:
             raise UserError(f"--audio {self.audio}: holds less than one frame of sound (0.04 s)")
         shown, sound = itertools.chain([first], made), clock.sound
-        write_video(self.out, shown, sound, metadata={"comment": "synthetic: DisentTalk reference"})  # type: ignore[arg-type]
+        write_video(self.out, shown, sound, metadata=METADATA)  # type: ignore[arg-type]
         for line in clock.report(stream.latency_s):
             say(line)
         say(f"{self.out}: {len(clock.late_s)} frames, {len(clock.late_s) / 25:.2f} s, synthetic")

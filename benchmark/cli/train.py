@@ -45,13 +45,14 @@ class Command:
         from chdtf.encode import write_video
         from chdtf.schema import SAMPLES_PER_FRAME
         from disenttalk_ref.generate.generator import Generator
+        from disenttalk_ref.render.watermark import METADATA
 
         generator = Generator(checkpoint)
         for clip in self._shown():
             waveform = clip.waveform()[: _SAMPLE_FRAMES * SAMPLES_PER_FRAME]
             frames = generator.frames(clip.frames()[0], waveform, len(waveform) // SAMPLES_PER_FRAME)
             path = self.config.out / "samples" / f"step-{step:06d}_{clip.clip_id}.mp4"
-            write_video(path, frames, waveform, metadata={"comment": "synthetic: DisentTalk reference"})
+            write_video(path, frames, waveform, metadata=METADATA)
 
     def _shown(self) -> list[Clip]:
         found = [

@@ -10,7 +10,7 @@ import numpy as np
 from chdtf.faces import INNER_LIPS, LEFT_EYE, RIGHT_EYE
 from chdtf.schema import NUM_VERTICES
 from chdtf.warp.eyes import Eye
-from chdtf.warp.mesh import HeadMesh, Motion, halves, head_motion
+from chdtf.warp.mesh import HeadMesh, Motion, head_motion, untangle
 from chdtf.warp.mouth import Mouth, order_lips
 from chdtf.warp.texture import Background, Texture
 
@@ -51,7 +51,9 @@ class FaceWarp:
         `motion`: of the head, from the source's pixels to the frame's; without it, it is estimated from the vertices.
         Raises `ValueError` for another shape or values that are not finite.
         """
-        wanted = _untangled(_pixel_centres(target))
+        wanted = _pixel_centres(target)
+        untangle(wanted, _OPENINGS)
+        order_lips(wanted)
         motion = head_motion(self._face, wanted) if motion is None else motion.of_pixel_centres()
         moved = self._mesh.place(wanted, motion)
         source = self._mesh.source.copy()
@@ -79,17 +81,3 @@ def _pixel_centres(landmarks: np.ndarray) -> np.ndarray:
     if points.ndim != 2 or len(points) < NUM_VERTICES or points.shape[1] != 3 or not np.isfinite(points).all():
         raise ValueError(f"landmarks must be finite and (>= {NUM_VERTICES}, 3), not {points.shape}")
     return points[:NUM_VERTICES] - (0.5, 0.5, 0.0)
-
-
-def _untangled(face: np.ndarray) -> np.ndarray:
-    """Lips and lids that have passed through each other meet half way."""
-    face = face.copy()
-    down = face[152, :2] - face[10, :2]
-    for contour in _OPENINGS:
-        upper, lower = halves(contour)
-        crossed = (face[lower, :2] - face[upper, :2]) @ down < 0
-        middle = (face[upper[crossed]] + face[lower[crossed]]) / 2
-        face[upper[crossed]] = middle
-        face[lower[crossed]] = middle
-    order_lips(face)
-    return face

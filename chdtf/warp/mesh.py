@@ -5,6 +5,7 @@ the viewer.
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -67,6 +68,15 @@ def halves(contour: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     for half_of in numbers:
         half_of.flags.writeable = False
     return numbers
+
+
+def untangle(face: np.ndarray, contours: Sequence[tuple[int, ...]]) -> None:
+    """Lips and lids (contours of openings) that have passed through each other meet half way, (468, 3) in place."""
+    down = face[152, :2] - face[10, :2]
+    for contour in contours:
+        upper, lower = halves(contour)
+        crossed = (face[lower, :2] - face[upper, :2]) @ down < 0
+        face[upper[crossed]] = face[lower[crossed]] = (face[upper[crossed]] + face[lower[crossed]]) / 2
 
 
 def opening_triangles(contour: tuple[int, ...]) -> np.ndarray:

@@ -33,7 +33,7 @@ LIP_RINGS = np.array(
     ]
 )
 CORNER_RINGS = ((78, 62, 76, 61), (308, 292, 306, 291))  # the columns between the lips, likewise
-_OWN_INTERIOR = 0.035  # a source mouth open wider than this (gap over eye distance) has its own interior
+_OWN_INTERIOR = (0.035, 0.055)  # gap over eye distance up to which a mouth shows nothing of its interior, and all from
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,12 @@ def _pixels(image: np.ndarray, points: np.ndarray) -> np.ndarray:
     return box.of(image).reshape(-1, 3).astype(np.float32)
 
 
+def shows_interior(opening: float) -> float:
+    """Share, 0 to 1, to which lips that are so far apart (gap over eye distance) show what lies behind them."""
+    least, most = _OWN_INTERIOR
+    return float(smoothstep((opening - least) / (most - least)))
+
+
 def order_lips(face: np.ndarray) -> None:
     """Bring the rings of each lip into order from the inner to the outer contour, (468, 3) in place.
 
@@ -96,7 +102,7 @@ class Mouth:
         self._gap_px = np.linalg.norm(face[self._upper, :2] - face[self._lower, :2], axis=1)
         self._depth = float(face[[self._upper[5], self._lower[5]], 2].mean()) + 0.06 * self._unit_px
         opening = float(self._gap_px.max()) / self._unit_px
-        self._own = float(smoothstep((opening - _OWN_INTERIOR) / 0.02))
+        self._own = shows_interior(opening)
         self._curves = smooth_curve(face[self._upper, :2]), smooth_curve(face[self._lower, :2])
         reach, rim = 0.2 * self._unit_px + 2, round(0.5 + 0.01 * self._unit_px)
         self._plate = Plate(image, *self._curves, reach, rim) if self._own > 0 else None

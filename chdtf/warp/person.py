@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from chdtf.faces import _native_stderr_off
+from chdtf.faces import native_stderr_off
 
 
 def person_mask(image: np.ndarray) -> np.ndarray:
@@ -13,7 +13,7 @@ def person_mask(image: np.ndarray) -> np.ndarray:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from mediapipe.python.solutions import selfie_segmentation
 
-    with _native_stderr_off(), selfie_segmentation.SelfieSegmentation(model_selection=0) as network:
+    with native_stderr_off(), selfie_segmentation.SelfieSegmentation(model_selection=0) as network:
         found = network.process(np.ascontiguousarray(image)).segmentation_mask
     mask: np.ndarray = np.clip(np.rint(255 * found), 0, 255).astype(np.uint8)
     return mask

@@ -6,6 +6,7 @@ changes, which is the lower face alone. What the lips part to show comes from on
 each frame's own interior would flicker between the teeth that it shows and those that it lacks.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,19 +18,18 @@ from chdtf.morphable.coefficients import Coefficients, landmarks_of
 from chdtf.morphable.model import FaceModel
 from chdtf.morphable.regions import region_weights
 from chdtf.schema import NUM_VERTICES
-from chdtf.warp.layers import Box
-from chdtf.warp.mesh import halves, head_motion, opening_triangles
-from chdtf.warp.mouth import Mouth, order_lips
-from chdtf.warp.raster import painted, runs
+from chdtf.warp.layers import Box, places
+from chdtf.warp.mesh import halves, head_motion, opening_triangles, untangle
+from chdtf.warp.mouth import Mouth, order_lips, shows_interior
+from chdtf.warp.piecewise import inverse_map
 from disenttalk_ref.generate.control import mean_face
 from disenttalk_ref.generate.source import TrackedVideo
+from disenttalk_ref.render.ahead import ahead
 
 _STILL_PX = 0.05  # vertices that move less leave their pixels alone
 _SKIRT = 1.45  # where what surrounds the face keeps still, in distances of the face's outline from its centre
-_SLIVER = 1e-3  # px^2; triangles of less area are not drawn
 _OPEN_QUANTILE = 0.9  # of the frames' mouth openings: how open the frame is that shows the interior
 _TURNED = 0.15  # rad from the video's mean yaw, at most, of that frame
-_OPEN = 0.035  # gap over eye distance of a mouth that shows its interior
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,7 @@ class DubbedVideo:
     mouth: Mouth  # of the frame that shows the interior
     mouth_vertices: np.ndarray  # (468, 3) of that frame, pixel centres
     lower_face: np.ndarray  # (468,) bool, vertices that lips can move
+    threads: int = 2  # that draw frames; frames are the same with any number
 
     def frames(self, driving: Coefficients) -> Iterator[np.ndarray]:
         """The video with the expression of `driving`, which has as many frames as are wanted: uint8 (256, 256, 3).
@@ -49,14 +50,18 @@ class DubbedVideo:
         `driving` is the video's own coefficients, played forward and backward, with other lip dimensions.
         Frames of the video in which no face was found are shown as they are.
         """
-        for k, (number, image) in enumerate(self.video.frames(driving.num_frames)):
-            if not self.source.valid[number]:
-                yield image
-                continue
-            own = _frame(self.source, number)
-            moved = own.replace(expression=driving.expression[k : k + 1])
-            change = landmarks_of(moved, self.model)[0] - landmarks_of(own, self.model)[0]
-            yield self._dub(image, self.video.landmarks[number], change * self.lower_face[:, None])
+        shown = self.video.frames(driving.num_frames)
+        return ahead(lambda item: self._shown(driving, *item), enumerate(shown), self.threads)
+
+    def _shown(self, driving: Coefficients, k: int, of_video: tuple[int, np.ndarray]) -> np.ndarray:
+        """Frame k of the result, from a frame of the video and its number."""
+        number, image = of_video
+        if not self.source.valid[number]:
+            return image
+        own = _frame(self.source, number)
+        moved = own.replace(expression=driving.expression[k : k + 1])
+        change = landmarks_of(moved, self.model)[0] - landmarks_of(own, self.model)[0]
+        return self._dub(image, self.video.landmarks[number], change * self.lower_face[:, None])
 
     def _dub(self, image: np.ndarray, landmarks: np.ndarray, change: np.ndarray) -> np.ndarray:
         """One frame with its vertices (468, 3) px moved by `change`."""
@@ -64,7 +69,7 @@ class DubbedVideo:
         wanted = face + change
         for points in (face, wanted):
             order_lips(points)
-        meet_lips(wanted)
+        untangle(wanted, (INNER_LIPS,))
         frame = warp_lower_face(image, lift_lips(face, wanted), wanted)
         self.mouth.draw(frame, wanted, head_motion(self.mouth_vertices, wanted))
         return frame
@@ -95,13 +100,6 @@ def _frame(coefficients: Coefficients, number: int) -> Coefficients:
     return coefficients.replace(**{name: getattr(coefficients, name)[one] for name in names})
 
 
-def meet_lips(face: np.ndarray) -> None:
-    """Inner lips that have passed through each other meet half way, (468, 3) in place."""
-    upper, lower = halves(INNER_LIPS)
-    crossed = (face[lower, :2] - face[upper, :2]) @ (face[152, :2] - face[10, :2]) < 0
-    face[upper[crossed]] = face[lower[crossed]] = (face[upper[crossed]] + face[lower[crossed]]) / 2
-
-
 def lift_lips(face: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The vertices `face` with the lips' inner borders drawn back from the teeth as far as an open mouth closes.
 
@@ -113,8 +111,8 @@ def lift_lips(face: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     between = face[lower, :2] - face[upper, :2]
     gap = np.linalg.norm(between, axis=1)
     left = np.linalg.norm(wanted[lower, :2] - wanted[upper, :2], axis=1)
-    own = np.clip((gap.max() / unit - _OPEN) / 0.02, 0, 1)
-    shut = np.clip(1 - left / np.maximum(gap, 1e-6), 0, 1) * own * (0.011 * unit + 0.9)
+    most = shows_interior(float(gap.max()) / unit) * (0.011 * unit + 0.9)
+    shut = np.clip(1 - left / np.maximum(gap, 1e-6), 0, 1) * most
     out = between / np.maximum(gap, 1e-6)[:, None] * shut[:, None]
     source[upper, :2] -= out
     source[lower, :2] += out
@@ -130,21 +128,13 @@ def warp_lower_face(image: np.ndarray, source: np.ndarray, target: np.ndarray) -
     faces = _triangles()
     moving = np.abs(end - start).max(1) > _STILL_PX
     faces = faces[moving[faces].any(1)]
-    faces = faces[np.abs(_area(end, faces)) > _SLIVER]
     frame = image.copy()
     if not len(faces):
         return frame
-    box = Box.around(end[faces].reshape(-1, 2), 1, *image.shape[:2])
-    maps = _maps(start, end, faces, box)
+    box = Box.around(end[faces.ravel()], 1, *image.shape[:2])
+    maps = places(inverse_map(start, end, faces, box))
     box.of(frame)[:] = cv2.remap(image, maps, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return frame
-
-
-def _area(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Twice the signed area of triangles (F, 3) with corners (N, 2): (F,)."""
-    p, q, r = (points[faces[:, k]] for k in range(3))
-    area: np.ndarray = (q - p)[:, 0] * (r - p)[:, 1] - (r - p)[:, 0] * (q - p)[:, 1]
-    return area
 
 
 def _with_skirt(source: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -154,6 +144,7 @@ def _with_skirt(source: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.vstack([points[:, :2], centre + _SKIRT * (outline - centre)])
 
 
+@functools.lru_cache(maxsize=1)
 def _triangles() -> np.ndarray:
     """Triangles (F, 3): the skirt, the mouth's opening, the skin; later ones lie on top."""
     count = len(FACE_OVAL)
@@ -163,23 +154,3 @@ def _triangles() -> np.ndarray:
         [np.column_stack([inner, inner[turn], outer]), np.column_stack([inner[turn], outer[turn], outer])]
     )
     return np.vstack([skirt, opening_triangles(INNER_LIPS), tessellation()])
-
-
-def _maps(start: np.ndarray, end: np.ndarray, faces: np.ndarray, box: Box) -> np.ndarray:
-    """Where each pixel of a box comes from, by the triangle that covers it: x and y, float32 (h, w, 2)."""
-    height, width = box.y1 - box.y0, box.x1 - box.x0
-    drawn = runs(end - (box.x0, box.y0), faces, height, width)
-    # the last entry serves run -1: pixels that no triangle covers stay where they are
-    triangle = np.append(drawn.triangle, len(faces))
-    label = triangle[painted(drawn, height, width)].reshape(height, width)
-    p, q, r = (end[faces[:, k]] for k in range(3))
-    to_p, to_q, to_r = ((start @ (1, 1j))[faces[:, k]] for k in range(3))
-    u, v, over = q - p, r - p, 1 / _area(end, faces)
-    # x + iy of the source is along * x + across * y + origin in each triangle
-    along = ((to_q - to_p) * v[:, 1] - (to_r - to_p) * u[:, 1]) * over
-    across = ((to_r - to_p) * u[:, 0] - (to_q - to_p) * v[:, 0]) * over
-    origin = to_p - along * p[:, 0] - across * p[:, 1]
-    table = np.vstack([np.column_stack([along, across, origin]), [1, 1j, 0]]).astype(np.complex64)
-    x, y = box.grid()
-    found: np.ndarray = table[label, 0] * x + table[label, 1] * y + table[label, 2]
-    return found.view(np.float32).reshape(height, width, 2)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chdtf.errors import UserError
 from chdtf.morphable.head_motion import move
 from chdtf.morphable.model import FaceModel, load_model
 from chdtf.threads import one_thread
@@ -56,12 +57,29 @@ class Generator:
         return combine(spoken, control, regions, closed)
 
     def prepare(self, image: np.ndarray) -> Portrait:
-        """A source picture, uint8 (H, W, 3) RGB, ready to be driven. Raises `UserError` when it shows no face."""
-        return self.renderer.prepare(image)
+        """A source picture, uint8 (H, W, 3) RGB, ready to be driven.
+
+        Raises `UserError` when it shows no face, or when the renderer draws another face model than the checkpoint's.
+        """
+        portrait = self.renderer.prepare(image)
+        self._check_model(portrait)
+        return portrait
 
     def draw(self, portrait: Portrait, motion: Motion) -> Iterator[np.ndarray]:
-        """The portrait in motion: T frames, uint8 (256, 256, 3) RGB."""
+        """The portrait in motion: T frames, uint8 (256, 256, 3) RGB.
+
+        Raises `UserError` when the portrait is of another face model than the checkpoint's.
+        """
+        self._check_model(portrait)
         return portrait.frames(move(portrait.source, motion.expression, motion.pose))
+
+    def _check_model(self, portrait: Portrait) -> None:
+        header, drawn = self.checkpoint.header, portrait.model
+        if (drawn.name, drawn.hash) != (header.face_model, header.face_model_hash):
+            raise UserError(
+                f"the checkpoint's motion is of face model {header.face_model} {header.face_model_hash[:12]}, the "
+                f"renderer draws {drawn.name} {drawn.hash[:12]}: take a checkpoint and a renderer of one face model"
+            )
 
     def frames(
         self,
@@ -84,7 +102,7 @@ class Generator:
             T frames, uint8 (256, 256, 3) RGB, at 25 fps.
 
         Raises:
-            UserError: when the image shows no face.
+            UserError: when the image shows no face, or the renderer draws another face model than the checkpoint's.
 
         """
         portrait = self.prepare(image)

@@ -15,7 +15,7 @@ from disenttalk_ref.render.renderer import Portrait, Renderer
 __all__ = ["DEFAULT_RENDERER", "Portrait", "Renderer", "load_renderer", "renderer_names"]
 
 DEFAULT_RENDERER = "mesh_warp"
-_HELPERS = ("ahead", "limits", "renderer", "watermark")
+_HELPERS = ("ahead", "limits", "renderer", "source_face", "watermark")
 
 
 def renderer_names() -> tuple[str, ...]:

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from chdtf.errors import UserError
-from chdtf.faces import detect_landmarks
-from chdtf.media import resize
 from chdtf.morphable.coefficients import Coefficients, landmarks_of
 from chdtf.morphable.fitting import fit_image
 from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
-from chdtf.schema import FRAME_SIZE_PX, NUM_VERTICES, SMOOTH
+from chdtf.schema import NUM_VERTICES, SMOOTH
 from chdtf.warp import FaceWarp, Motion
 from chdtf.warp.person import person_mask
 from disenttalk_ref.render.ahead import ahead
 from disenttalk_ref.render.limits import within_reach
+from disenttalk_ref.render.source_face import find_face
 
 _CHUNK_FRAMES = 64  # whose vertices are computed at once
 
@@ -87,15 +85,7 @@ class MeshWarpRenderer:
 
         Raises `UserError` when MediaPipe finds no face in it.
         """
-        height, width = image.shape[:2]
-        if (height, width) != (FRAME_SIZE_PX, FRAME_SIZE_PX):
-            image = resize(image, FRAME_SIZE_PX)
-        landmarks = detect_landmarks(image)
-        if landmarks is None:
-            raise UserError(
-                f"no face found in the source image ({width}x{height} px); "
-                "give a square crop in which one face, seen from the front, fills a third or more of the height"
-            )
+        image, landmarks = find_face(image)
         model = load_model(self.face_model)
         warp = FaceWarp(image, landmarks, person_mask(image))
         return WarpedPortrait(fit_image(landmarks, model), model, warp, landmarks[:NUM_VERTICES], self.threads)

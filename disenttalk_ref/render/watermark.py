@@ -1,4 +1,4 @@
-"""A visible mark in every frame that says the video is synthetic."""
+"""What says that a video is synthetic: a tag in its file, and a visible mark in every frame."""
 
 import functools
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
+METADATA = {"comment": "synthetic: DisentTalk reference"}  # of every video file that the model makes
 TEXT = "synthetic"
 _HEIGHT = 1 / 26  # of the letters' box, as a share of the frame's height
 _INK, _SHADE = 0.62, 0.45  # opacity of the white letters, and of the dark around them

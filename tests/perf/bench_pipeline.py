@@ -108,7 +108,7 @@ def bare_one(source: Path, box: Box, folder: Path) -> int:
     sound = ("-c:a", "aac", "-b:a", "96k", "-ar", "16000", "-ac", "1")
     ffmpeg("-threads", "1", "-i", str(source), "-vf", view, *ENCODER, "-crf", "17", "-g", "25", *sound, str(target))
     count = 0
-    with faces._native_stderr_off():
+    with faces.native_stderr_off():
         mesh = faces._solutions().face_mesh.FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
         with mesh, av.open(str(target)) as container:
             container.streams.video[0].codec_context.thread_count = 1

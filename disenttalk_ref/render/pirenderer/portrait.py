@@ -9,17 +9,15 @@ import torch
 
 from chdtf import weights
 from chdtf.errors import UserError
-from chdtf.faces import detect_landmarks
-from chdtf.media import resize
 from chdtf.morphable.coefficients import Coefficients
 from chdtf.morphable.fitting import fit_image
 from chdtf.morphable.model import FaceModel, load_model
 from chdtf.morphable.regression.network import pick_device
-from chdtf.schema import FRAME_SIZE_PX
 from disenttalk_ref.render.pirenderer.checkpoint import RETRAIN, Header, load_renderer_checkpoint
 from disenttalk_ref.render.pirenderer.network import PIRendererNetwork, PreparedSource
 from disenttalk_ref.render.pirenderer.semantics import PUBLISHED, held, padded, semantics_of
 from disenttalk_ref.render.pirenderer.weights import WHERE, load_official
+from disenttalk_ref.render.source_face import find_face
 
 OFFICIAL_NAME = "pirenderer.pt"  # in the folder of weights
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -119,15 +117,7 @@ class PIRenderer:
                 f"{self.weights}: trained with face model {header.face_model} {header.face_model_hash[:12]}, this one "
                 f"is {model.name} {model.hash[:12]}; {RETRAIN}"
             )
-        height, width = image.shape[:2]
-        if (height, width) != (FRAME_SIZE_PX, FRAME_SIZE_PX):
-            image = resize(image, FRAME_SIZE_PX)
-        landmarks = detect_landmarks(image)
-        if landmarks is None:
-            raise UserError(
-                f"no face found in the source image ({width}x{height} px); "
-                "give a square crop in which one face, seen from the front, fills a third or more of the height"
-            )
+        image, landmarks = find_face(image)
         return self.portrait(image, fit_image(landmarks, model), model, header, network)
 
     def load(self) -> tuple[Header, PIRendererNetwork]:

@@ -64,6 +64,12 @@ def test_the_videos_own_lips_leave_the_face_as_it_is(dubbed: DubbedVideo, origin
     assert (columns <= high[0]).all()
 
 
+def test_any_number_of_threads_gives_the_same_frames(dubbed: DubbedVideo):
+    wide = _with_lips(dubbed, -closed_mouth(dubbed.model, LIP) + 0 * dubbed.source.expression)
+    alone, together = (list(dataclasses.replace(dubbed, threads=count).frames(wide)) for count in (1, 3))
+    assert np.array_equal(alone, together)
+
+
 def test_a_frame_without_a_face_is_shown_as_it_is(dubbed: DubbedVideo, originals: np.ndarray):
     valid = dubbed.source.valid.copy()
     valid[5] = False

@@ -1,14 +1,17 @@
 """The generator's two steps: motion with parts from elsewhere, and frames of it."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from chdtf.errors import UserError
 from chdtf.faces import mouth_opening
 from chdtf.morphable.coefficients import Coefficients
 from chdtf.morphable.head_motion import head_motion
+from chdtf.morphable.model import load_model
 from disenttalk_ref.generate.control import Control
 from disenttalk_ref.generate.generator import Generator
 from disenttalk_ref.generate.motion import SamplerConfig
@@ -17,7 +20,8 @@ from disenttalk_ref.generate.motion import SamplerConfig
 class _Portrait:
     """Draws nothing: keeps what it is driven by."""
 
-    def __init__(self) -> None:
+    def __init__(self, face_model: str = "mp468") -> None:
+        self.model = dataclasses.replace(load_model("mp468"), name=face_model)
         one = np.full((1, 3), 0.1, np.float32)
         self.source = Coefficients(
             np.zeros((468, 3), np.float32), np.ones((1, 64), np.float32), one, one, np.full(1, 60.0), np.ones(1, bool)
@@ -30,8 +34,8 @@ class _Portrait:
 
 
 class _Renderer:
-    def __init__(self) -> None:
-        self.portrait = _Portrait()
+    def __init__(self, face_model: str = "mp468") -> None:
+        self.portrait = _Portrait(face_model)
 
     def prepare(self, image: np.ndarray) -> _Portrait:
         return self.portrait
@@ -83,6 +87,15 @@ def test_frames_are_driven_by_the_motion_from_the_sources_pose(generator: Genera
     portrait: Any = generator.prepare(np.zeros((9, 9, 3), np.uint8))
     assert np.array_equal(portrait.driving.expression, generator.motion(speech, 20, 5).expression)
     assert head_motion(portrait.driving, portrait.source) == pytest.approx(pose, abs=1e-5)
+
+
+def test_motion_of_one_face_model_does_not_drive_another(speech: np.ndarray):
+    generator = Generator(config=SamplerConfig(steps=1), renderer=_Renderer("bfm"))
+    image = np.zeros((9, 9, 3), np.uint8)
+    with pytest.raises(UserError, match=r"of face model mp468 \w{12}, the renderer draws bfm \w{12}"):
+        generator.prepare(image)
+    with pytest.raises(UserError, match="draws bfm"):
+        generator.draw(_Portrait("bfm"), generator.motion(speech, 2))
 
 
 def test_silence_keeps_the_mouth_closed_from_the_first_frame_to_the_last():

@@ -111,6 +111,7 @@ def test_features_come_piece_by_piece_as_from_the_whole(untrained: Checkpoint, m
 
 class _Portrait:
     def __init__(self) -> None:
+        self.model = load_model("mp468")
         one = np.zeros((1, 3), np.float32)
         still = np.zeros((1, 64), np.float32)
         self.source = Coefficients(
