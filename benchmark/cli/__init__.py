@@ -6,14 +6,18 @@ verb's module is imported when it is called, so that help is instant.
 """
 
 import ast
+import contextlib
 import difflib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 
 from chdtf.errors import UserError, is_disk_full
 
@@ -42,8 +46,9 @@ def _overview() -> str:
     lines += [f"  {verb:<{width}}  {_summary(path)}" for verb, path in verbs().items()]
     lines += ["", "disentbench VERB --help tells a verb's options; --debug anywhere shows the traceback of an error."]
     lines += [
-        "Exit status: 0 done; 1 something failed, the summary says what; 2 a mistake in the command or its input."
+        "Exit status: 0 done; 1 something failed, the summary says what; 2 a mistake in the command or its input;"
     ]
+    lines += ["130 interrupted by Ctrl-C; 143 terminated. Nothing half-written is left."]
     return "\n".join(lines) + "\n"
 
 
@@ -71,6 +76,35 @@ def _call(arguments: list[str]) -> int:
     return status
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as `kill` and batch systems send it: what is under way is cleared away as after Ctrl-C."""
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Raise `_Terminated` in the main thread when SIGTERM comes, unless the caller of `main` has a handler of its own.
+
+    Processes forked meanwhile end by the signal as ever.
+    """
+    ours = os.getpid()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == ours:
+            raise _Terminated
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point: parse, run, and turn errors into one line on stderr and an exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -81,7 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(_overview())
         return 0 if arguments else 2
     try:
-        return _call(arguments)
+        with _terminated_as_interrupted():
+            return _call(arguments)
     except BrokenPipeError:  # whoever read the output, such as `head`, wants no more of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at the end
         return 0
@@ -95,6 +130,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explained(error: BaseException, debug: bool) -> tuple[str, int]:
     """One line about an error, and the exit status."""
+    if isinstance(error, _Terminated):
+        return "terminated; the same command continues where it stopped", 143
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; the same command continues where it stopped", 130
     if isinstance(error, UserError):

@@ -1,5 +1,7 @@
 """disentbench generate: any sound and any picture, one clear line for what cannot be used, nothing half written."""
 
+import os
+import signal
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +58,7 @@ class _Stub:
         self.drawn = 0
         self.yaw = 0.0
         self.fails: Exception | None = None
+        self.stopped = False
 
     def motion(self, waveform: np.ndarray, num_frames: int, seed: int, control: Any) -> Motion:
         self.waveform = waveform
@@ -69,6 +72,8 @@ class _Stub:
         for k in range(motion.num_frames):
             if self.fails is not None and k == 3:
                 raise self.fails
+            if self.stopped and k == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
             self.drawn += 1
             yield np.full((256, 256, 3), k % 255, np.uint8)
 
@@ -268,5 +273,22 @@ def test_a_failure_in_the_middle_leaves_the_old_file(
     audio = _write_wave(tmp_path / "a.wav", _tone(0.5))
     assert _generate(files / "face.png", audio, out, "--crop", "whole") == status
     assert said in capsys.readouterr().err
+    assert out.read_bytes() == b"the old one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "talk.mp4"]
+
+
+def test_termination_leaves_the_old_file_and_nothing_beside_it(
+    stub: _Stub, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.stopped = True
+    out = tmp_path / "talk.mp4"
+    out.write_bytes(b"the old one")
+    audio = _write_wave(tmp_path / "a.wav", _tone(0.5))
+    before = signal.getsignal(signal.SIGTERM)
+    assert before is signal.SIG_DFL
+    assert _generate(files / "face.png", audio, out, "--crop", "whole") == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().err.splitlines()[-1].startswith("disentbench: terminated; ")
+    assert stub.drawn == 3
     assert out.read_bytes() == b"the old one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "talk.mp4"]
