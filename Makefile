@@ -43,6 +43,16 @@ bench-metrics: $(INSTALLED) ## speed of the metrics; CPBD and SyncNet against th
 bench-fit: $(INSTALLED) ## speed of fitting face models
 	$(BIN)/python tests/perf/bench_fit.py
 
+bench-model: $(INSTALLED) ## speed of training, motion and rendering; CPU, and GPU when there is one
+	$(BIN)/python tests/perf/bench_model.py
+	$(BIN)/python tests/perf/bench_motion.py
+	$(BIN)/python tests/perf/bench_render.py
+
+train-demo: $(INSTALLED) ## train the tiny model on the bundled sample, some minutes
+	@$(BIN)/disentbench build --out data/sample
+	@$(BIN)/disentbench train --data data/sample --out runs/demo --preset tiny --audio phones --prediction v \
+		--learning-rate 1.5e-3 --warmup-steps 50 --steps 300 --ema-decay 0.99 --validate-every 100
+
 check: $(INSTALLED) ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,4 +62,4 @@ check: $(INSTALLED) ## ruff, mypy, import contracts
 clean: ## remove what builds and runs have made (not .venv)
 	rm -rf data results build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
-.PHONY: help install demo chdtf test bench-pipeline bench-metrics bench-fit check clean
+.PHONY: help install demo chdtf test bench-pipeline bench-metrics bench-fit bench-model train-demo check clean
