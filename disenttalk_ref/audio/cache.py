@@ -53,10 +53,7 @@ class Written:
 
 def command(root: Path, features: Features) -> str:
     """What makes the cache."""
-    name = features.kind
-    if model := getattr(features, "model", ""):
-        name += f":{model}@{getattr(features, 'layer', -1)}"
-    return f"disentbench features --data {shlex.quote(str(root))} --audio {shlex.quote(name)}"
+    return f"disentbench features --data {shlex.quote(str(root))} --audio {shlex.quote(features.name)}"
 
 
 def write(root: Path, features: Features, device: str = "cpu", progress: Progress | None = None) -> Written:
@@ -131,15 +128,18 @@ def cached(root: Path, features: Features) -> "CachedFeatures":
 
 
 class CachedFeatures(Mapping[str, np.ndarray]):
-    """Features by clip id, float32 (T, width); each is read when it is asked for. Can be sent to other processes."""
+    """Features by clip id, float32 (T, width); each is read when it is asked for.
+
+    Can be sent to other processes, and asked by several threads at once.
+    """
 
     def __init__(self, folder: Path, width: int, places: Mapping[str, tuple[str, int]], command: str) -> None:
         self.folder, self.width = folder, width
         self._places, self._command = places, command
-        self._files: dict[str, pq.ParquetFile] = {}
+        self._footers: dict[str, pq.FileMetaData] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}}
+        return {**self.__dict__, "_footers": {}}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -152,13 +152,14 @@ class CachedFeatures(Mapping[str, np.ndarray]):
         name, number = self._places[clip_id]
         path = self.folder / name
         try:
-            if name not in self._files:
-                self._files[name] = pq.ParquetFile(path, page_checksum_verification=True)
-            row = self._files[name].read_row_group(number, ["clip_id", "features"])
+            # opened for each clip: an open file serves one thread only, and there may be more files than may be open
+            with pq.ParquetFile(path, metadata=self._footers.get(name), page_checksum_verification=True) as file:
+                self._footers[name] = file.metadata
+                row = file.read_row_group(number, ["clip_id", "num_frames", "features"])
             if row.column("clip_id")[0].as_py() != clip_id:
                 raise ValueError(f"row {number} is another clip than {clip_id}")
             values = row.column("features")[0].values.to_numpy(zero_copy_only=False)
-            found: np.ndarray = values.astype(np.float32).reshape(-1, self.width)
+            found: np.ndarray = values.astype(np.float32).reshape(row.column("num_frames")[0].as_py(), self.width)
         except _UNREADABLE as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"{path}: not readable ({why}); rm it and run: {self._command}") from error

@@ -26,15 +26,25 @@ class Features(Protocol):
     Every kind turns S samples, mono 16 kHz, into T = S // 640 rows; samples beyond the last whole frame are dropped.
     """
 
-    on_the_fly: ClassVar[bool]  # cheap enough to be computed from varied waveforms while training
+    on_the_fly: ClassVar[bool]  # training computes them from varied waveforms, by `features` (`logmel.Features`)
+    quick: ClassVar[bool]  # where not on the fly: computed when a run begins; False: read from `cache`
+    free: ClassVar[frozenset[str]]  # settings that do not change the numbers
 
     @property
     def kind(self) -> str:
         """Name of the extractor."""
 
     @property
+    def name(self) -> str:
+        """What `parse` makes it from, when the same weights are at hand."""
+
+    @property
     def width(self) -> int:
         """Features a video frame."""
+
+    @property
+    def parts(self) -> int:
+        """Rows in time that lie side by side in the one of a video frame; resampling takes them apart."""
 
     def extract(self, waveform: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Features of one clip: (S,) -> float32 (S // 640, width).
@@ -95,12 +105,6 @@ def from_json(fields: dict[str, Any]) -> Features:
 
 def key(features: Features) -> str:
     """Name of the cache folder: the kind and 12 hex digits of a hash of all settings that change the numbers."""
-    settings = {name: value for name, value in to_json(features).items() if name not in _free(features)}
+    settings = {name: value for name, value in to_json(features).items() if name not in features.free}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return f"{features.kind}-{digest[:KEY_DIGITS]}"
-
-
-def _free(features: Features) -> frozenset[str]:
-    """Settings that do not change the numbers."""
-    free: frozenset[str] = getattr(type(features), "free", frozenset())
-    return free

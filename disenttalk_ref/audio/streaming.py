@@ -103,11 +103,11 @@ class Streamed(Features, Protocol):
         """Features of n whole frames with their context: (B, C + 640 n + C) -> (B, n, width)."""
 
 
-class LogmelStream:
-    """Chunks of sound in, rows of log-mel or phone features out; how the sound is cut into chunks does not matter.
+class FeatureStream:
+    """Chunks of sound in, rows of features out (log-mel without `features`); how the sound is cut does not matter.
 
     Row k comes as soon as sample 640 (k + 1) + `look_ahead_samples` - 1 was given. With `loudness=None` samples are
-    taken as they are, and the rows of a stream are those of `AudioFeatures.features` of the whole (to float32
+    taken as they are, and the rows of a stream are those of the extractor's `features` of the whole (to float32
     rounding; only the last one differs when at least `look_ahead_samples` of an unfinished frame follow it, because the
     whole drops them and the stream heard them). Otherwise samples are scaled first.
     """
@@ -142,7 +142,7 @@ class LogmelStream:
         self._finished = True
         count = (len(self._held) - self.features.context_samples) // SAMPLES_PER_FRAME
         end = self.features.context_samples + count * SAMPLES_PER_FRAME
-        self._held = self._held[:end]  # as `AudioFeatures.features` drops what is no whole frame
+        self._held = self._held[:end]  # as `features` drops what is no whole frame
         return self._rows(count)
 
     def _rows(self, count: int) -> np.ndarray:
@@ -159,7 +159,7 @@ class LogmelStream:
         return rows
 
 
-def open_stream(features: Features) -> LogmelStream:
+def open_stream(features: Features) -> FeatureStream:
     """A stream of a checkpoint's features, scaled by `CausalLoudness`.
 
     Raises `UserError` for features that need the whole recording.
@@ -169,4 +169,4 @@ def open_stream(features: Features) -> LogmelStream:
             f"audio features {features.kind!r} hear the whole recording at once and cannot be streamed; use a "
             "checkpoint that was trained with phones or logmel, or generate from the whole recording"
         )
-    return LogmelStream(features, CausalLoudness())
+    return FeatureStream(features, CausalLoudness())

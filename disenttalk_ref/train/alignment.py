@@ -40,50 +40,82 @@ class Offset:
     correlation: float
 
 
-def measure_offsets(clips: Sequence[MotionClip], face: FaceModel, max_frames: int) -> list[Offset]:
-    """Offset of each clip, at most `max_frames` either way; correlation NaN for a clip too short to tell.
+@dataclass(frozen=True)
+class Aligner:
+    """Measures offsets with a regression from phone posteriors to mouth opening that learnt from clips in sync."""
 
-    Raises `UserError` when the acoustic model is not at hand.
+    direction: np.ndarray  # (64,) how expression opens the mouth
+    weights: np.ndarray  # (757,) of a frame's posteriors and those of its neighbours
+    max_frames: int
+
+    def offset(self, clip: MotionClip) -> Offset:
+        """Offset of a clip that the regression did not learn from; correlation NaN where it is too short to tell."""
+        predicted = _context(Features().extract(clip.waveform)) @ self.weights
+        return _best(predicted, _opening(clip, self.direction), self.max_frames)
+
+    def align(self, clips: Sequence[MotionClip]) -> tuple[list[MotionClip], dict[str, Offset]]:
+        """As `align` does, of other clips; none may be left."""
+        return _in_sync(clips, [self.offset(clip) for clip in clips])
+
+
+def measure_offsets(clips: Sequence[MotionClip], face: FaceModel, max_frames: int) -> tuple[list[Offset], Aligner]:
+    """Offset of each clip, at most `max_frames` either way, and what measures that of others.
+
+    The correlation is NaN for a clip too short to tell. Raises `UserError` when the acoustic model is not at hand.
     """
     direction = gap_direction(face)
-    openings = [_standard(clip.expression @ direction) for clip in clips]
+    openings = [_opening(clip, direction) for clip in clips]
     heard = [Features().extract(clip.waveform) for clip in clips]
     found = [_best(_openness(rows), y, max_frames) for rows, y in zip(heard, openings, strict=True)]
-    inputs = [_context(rows) for rows in heard]
     for _ in range(ROUNDS):
-        weights = _cross_fitted(clips, inputs, openings, found)
-        found = [_best(x @ w, y, max_frames) for x, w, y in zip(inputs, weights, openings, strict=True)]
-    return found
+        squares, products = _sums(clips, heard, openings, found)
+        folds = [_solved(squares.sum(0) - squares[k], products.sum(0) - products[k]) for k in range(FOLDS)]
+        predicted = [_context(rows) @ folds[number % FOLDS] for number, rows in enumerate(heard)]
+        found = [_best(x, y, max_frames) for x, y in zip(predicted, openings, strict=True)]
+    squares, products = _sums(clips, heard, openings, found)
+    return found, Aligner(direction, _solved(squares.sum(0), products.sum(0)), max_frames)
 
 
 def aligned(clip: MotionClip, frames: int) -> MotionClip:
-    """The clip with its sound moved by an offset; frames that lose their sound are not valid."""
-    return dataclasses.replace(
-        clip,
-        waveform=_moved(clip.waveform, frames * SAMPLES_PER_FRAME),
-        valid=_moved(clip.valid, frames),
-    )
+    """The clip with its sound moved by an offset; its motion stays. Frames that lose their sound are not valid."""
+    waveform = _moved(clip.waveform, frames * SAMPLES_PER_FRAME)
+    return dataclasses.replace(clip, waveform=waveform, valid=clip.valid & _has_sound(clip, frames))
 
 
-def align(clips: Sequence[MotionClip], face: FaceModel, max_frames: int) -> tuple[list[MotionClip], dict[str, Offset]]:
-    """Clips brought into sync, without those whose lips do not follow their sound; and every clip's offset by id.
+def _has_sound(clip: MotionClip, frames: int) -> np.ndarray:
+    """Frames of the picture that still have sound when it is moved, (T,) bool."""
+    return _moved(np.ones(len(clip.valid), bool), frames)
 
-    Raises `UserError` when none is left, or the acoustic model is not at hand.
+
+def align(
+    clips: Sequence[MotionClip], face: FaceModel, max_frames: int
+) -> tuple[list[MotionClip], dict[str, Offset], Aligner]:
+    """Clips brought into sync, without those whose lips do not follow their sound; every clip's offset by id.
+
+    The `Aligner` does the same to clips that were not learnt from. Raises `UserError` when no clip is left, or the
+    acoustic model is not at hand.
     """
-    offsets = measure_offsets(clips, face, max_frames)
-    pairs = list(zip(clips, offsets, strict=True))
-    kept = [aligned(clip, offset.frames) for clip, offset in pairs if offset.correlation >= MIN_CORRELATION]
+    found, aligner = measure_offsets(clips, face, max_frames)
+    kept, offsets = _in_sync(clips, found)
     if not kept:
         raise UserError(
             f"none of {len(clips)} clips has lips that follow its sound; give other data, or --max-offset 0"
         )
     log.info("%d of %d clips are in sync or were brought into it", len(kept), len(clips))
+    return kept, offsets, aligner
+
+
+def _in_sync(clips: Sequence[MotionClip], found: Sequence[Offset]) -> tuple[list[MotionClip], dict[str, Offset]]:
+    pairs = list(zip(clips, found, strict=True))
+    kept = [aligned(clip, offset.frames) for clip, offset in pairs if offset.correlation >= MIN_CORRELATION]
     return kept, {clip.clip_id: offset for clip, offset in pairs}
 
 
-def _standard(values: np.ndarray) -> np.ndarray:
-    centred = values - values.mean()
-    scaled: np.ndarray = centred / max(float(centred.std()), 1e-6)
+def _opening(clip: MotionClip, direction: np.ndarray) -> np.ndarray:
+    """Mouth opening of mean 0 and variance 1 over the valid frames, 0 in the others: (T,)."""
+    opening = clip.expression @ direction
+    known = opening[clip.valid] if clip.valid.any() else opening
+    scaled: np.ndarray = (opening - known.mean()) / max(float(known.std()), 1e-6) * clip.valid
     return scaled
 
 
@@ -117,25 +149,26 @@ def _best(heard: np.ndarray, opening: np.ndarray, max_frames: int) -> Offset:
     return Offset(offsets[place], values[place])
 
 
-def _cross_fitted(
-    clips: Sequence[MotionClip], inputs: Sequence[np.ndarray], openings: Sequence[np.ndarray], found: Sequence[Offset]
-) -> list[np.ndarray]:
-    """Weights of the regression for each clip, learnt from the clips of the other folds."""
-    size = inputs[0].shape[1]
+def _sums(
+    clips: Sequence[MotionClip], heard: Sequence[np.ndarray], openings: Sequence[np.ndarray], found: Sequence[Offset]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the normal equations of the regression are made of, fold by fold: (FOLDS, 757, 757), (FOLDS, 757)."""
+    size = _context(heard[0][:1]).shape[1]
     squares, products = np.zeros((FOLDS, size, size)), np.zeros((FOLDS, size))
-    for number, (clip, x, y, offset) in enumerate(zip(clips, inputs, openings, found, strict=True)):
+    for number, (clip, rows, y, offset) in enumerate(zip(clips, heard, openings, found, strict=True)):
         if not np.isfinite(offset.correlation):
             continue
-        used = _moved(clip.valid, offset.frames)
-        shifted = np.roll(x, -offset.frames, 0)[used].astype(np.float64)
+        used = clip.valid & _has_sound(clip, offset.frames)
+        shifted = np.roll(_context(rows), -offset.frames, 0)[used].astype(np.float64)
         squares[number % FOLDS] += shifted.T @ shifted
         products[number % FOLDS] += shifted.T @ y[used]
-    penalty = RIDGE * np.eye(size)
-    solved = [
-        np.linalg.solve(squares.sum(0) - squares[fold] + penalty, products.sum(0) - products[fold])
-        for fold in range(FOLDS)
-    ]
-    return [solved[number % FOLDS] for number in range(len(clips))]
+    return squares, products
+
+
+def _solved(squares: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """Weights of the ridge regression."""
+    weights: np.ndarray = np.linalg.solve(squares + RIDGE * np.eye(len(squares)), products)
+    return weights
 
 
 def _moved(values: np.ndarray, by: int) -> np.ndarray:

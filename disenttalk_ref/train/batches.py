@@ -24,6 +24,7 @@ CLOSED_SHARE = 0.1  # the tenth of a clip with the least open mouth stands for i
 FADE_FRAMES = 4
 _FULL_SCALE = 32767  # clips are 16-bit; kept so, an hour of speech takes 115 MB
 _NOISE_SAMPLES = 1 << 21  # of white noise, drawn once; windows take stretches of it, which is quicker
+_DEVIATION_CLIPS = 200  # that tell how much features vary
 _WARPS = 4  # vocal tract lengths a batch: one set of mel filters each
 
 
@@ -52,9 +53,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Prepared:
+    clip_id: str
     waveform: np.ndarray  # (640 T,) int16; empty where features are cached
     gain: float  # waveform * gain is float32, loudness normalised
-    features: np.ndarray | None  # (T, A) float32, cached
     motion: np.ndarray  # (T, 70) float32
     valid: np.ndarray  # (T,) bool
     closed: np.ndarray  # (64,) the clip's closed mouth
@@ -77,7 +78,7 @@ def gap_direction(model: FaceModel) -> np.ndarray:
 
 
 class WindowSampler:
-    """Draws batches of windows from clips held in memory."""
+    """Draws batches of windows from clips: motion and sound are held in memory, cached features are asked for."""
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class WindowSampler:
     ) -> None:
         """`cached` (T, A) by clip id is needed for features that are not `on_the_fly`.
 
-        Raises `ValueError` where a clip lacks cached features, or has them for another number of frames.
+        Raises `ValueError` where a clip lacks cached features; `draw` does where they are of another number of frames.
         """
         self.features, self.window, self.augmentation = features, window_frames, augmentation
         self.mirror = mirror_matrix(model)
@@ -99,13 +100,16 @@ class WindowSampler:
         samples = max(_NOISE_SAMPLES, 2 * window_frames * SAMPLES_PER_FRAME)
         self.white = np.random.default_rng(0).standard_normal(samples, np.float32)
         direction = gap_direction(model)
-        rows = None if features.on_the_fly else dict(cached or {})
-        self.clips = [_prepare(clip, direction, rows) for clip in clips]
+        self.rows = None if features.on_the_fly else cached or {}
+        if self.rows is not None and (missing := [clip.clip_id for clip in clips if clip.clip_id not in self.rows]):
+            raise ValueError(f"clip {missing[0]}: no cached features")
+        self.clips = [_prepare(clip, direction, features.on_the_fly) for clip in clips]
         lengths = np.array([len(clip.valid) for clip in self.clips], float)
         self.share = np.cumsum(lengths / lengths.sum())
-        self.parts: int = getattr(features, "parts", 1)  # rows side by side for one video frame
-        self.silence = np.zeros(0) if rows is None else _silence(features)
-        self.noise = np.zeros(0) if rows is None else _deviation(self.clips) * augmentation.feature_noise
+        if self.rows is not None:
+            self.silence = _silence(features)
+            self.noise = _deviation([self.rows[each.clip_id] for each in _spread(self.clips)])
+            self.noise *= augmentation.feature_noise
 
     def draw(self, batch: int, seed: int, step: int, part: slice = slice(None)) -> Batch:
         """The windows `part` of the batch of one step, which has `batch` windows in all."""
@@ -141,19 +145,34 @@ class WindowSampler:
         low = np.clip(np.floor(frames).astype(int), 0, count - 1)
         valid = clip.valid[low] & clip.valid[np.minimum(low + 1, count - 1)] & (frames < count - 0.5)
         motion = _interpolate(clip.motion, frames)
-        if clip.features is not None:
-            parts = clip.features.reshape(count * self.parts, -1).astype(np.float32)
-            places = start * self.parts + (np.arange(self.window * self.parts) + 0.5) * speed - 0.5
-            heard = _interpolate(parts, places).reshape(self.window, -1)
-            if rng.random() < self.augmentation.pause:
-                heard, motion = self._pause_of_features(heard, motion, clip.closed, rng)
-            heard += rng.standard_normal(heard.shape, np.float32) * self.noise
+        if self.rows is not None:
+            heard, motion = self._features(self.rows[clip.clip_id], clip, start, speed, motion, rng)
         else:
             heard, motion = self._sound(clip, start, speed, motion, rng)
         if rng.random() < self.augmentation.mirror:
             expression, pose = np.split(motion, [len(self.mirror)], axis=1)
             motion = np.concatenate([expression @ self.mirror, pose * MIRROR_SIGN], axis=1)
         return heard, motion.astype(np.float32), valid
+
+    def _features(
+        self,
+        rows: np.ndarray,
+        clip: _Prepared,
+        start: float,
+        speed: float,
+        motion: np.ndarray,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The window's cached features, varied, and its motion, in a pause with the mouth closed."""
+        if len(rows) != len(clip.valid):
+            raise ValueError(f"clip {clip.clip_id}: {len(clip.valid)} frames, but {len(rows)} of cached features")
+        parts = self.features.parts
+        places = start * parts + (np.arange(self.window * parts) + 0.5) * speed - 0.5
+        heard = _interpolate(rows.reshape(len(rows) * parts, -1), places).reshape(self.window, -1)
+        if rng.random() < self.augmentation.pause:
+            heard, motion = self._pause_of_features(heard, motion, clip.closed, rng)
+        heard += rng.standard_normal(heard.shape, np.float32) * self.noise
+        return heard, motion
 
     def _sound(
         self, clip: _Prepared, start: float, speed: float, motion: np.ndarray, rng: np.random.Generator
@@ -217,26 +236,26 @@ def motion_of(clip: MotionClip) -> np.ndarray:
     return motion
 
 
-def _prepare(clip: MotionClip, direction: np.ndarray, cached: Mapping[str, np.ndarray] | None) -> _Prepared:
+def _prepare(clip: MotionClip, direction: np.ndarray, with_sound: bool) -> _Prepared:
     count = len(clip.valid)
     opening = np.where(clip.valid, clip.expression @ direction, np.inf)
     fewest = max(1, int(clip.valid.sum() * CLOSED_SHARE))
     closed = clip.expression[np.argsort(opening, kind="stable")[:fewest]].mean(0)
-    if cached is not None:
-        rows = cached.get(clip.clip_id)
-        if rows is None or len(rows) != count:
-            found = "none" if rows is None else f"{len(rows)}"
-            raise ValueError(f"clip {clip.clip_id}: {count} frames, but {found} of cached features")
-        return _Prepared(np.zeros(0, np.int16), 1.0, rows, motion_of(clip), clip.valid, closed)
+    if not with_sound:
+        return _Prepared(clip.clip_id, np.zeros(0, np.int16), 1.0, motion_of(clip), clip.valid, closed)
     waveform = normalise_loudness(clip.waveform[: count * SAMPLES_PER_FRAME])
     peak = max(float(np.abs(waveform).max(initial=0)), 1e-9)
     pcm = np.round(waveform * (_FULL_SCALE / peak)).astype(np.int16)
-    return _Prepared(pcm, peak / _FULL_SCALE, None, motion_of(clip), clip.valid, closed)
+    return _Prepared(clip.clip_id, pcm, peak / _FULL_SCALE, motion_of(clip), clip.valid, closed)
 
 
-def _deviation(clips: Sequence[_Prepared]) -> np.ndarray:
+def _spread(clips: Sequence[_Prepared]) -> Sequence[_Prepared]:
+    """At most `_DEVIATION_CLIPS` clips, evenly spread: all would be gigabytes to read before the first step."""
+    return clips[:: -(-len(clips) // _DEVIATION_CLIPS)]
+
+
+def _deviation(tables: Sequence[np.ndarray]) -> np.ndarray:
     """Standard deviation of each cached feature over all frames, float32 (A,)."""
-    tables = [clip.features for clip in clips if clip.features is not None]
     total = sum(len(rows) for rows in tables)
     mean = sum(rows.sum(0, dtype=np.float64) for rows in tables) / total
     square = sum(((rows - mean) ** 2).sum(0) for rows in tables) / total

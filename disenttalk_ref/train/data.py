@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from chdtf.errors import UserError
 from chdtf.morphable.model import DEFAULT_MODEL, FaceModel, load_model
 from chdtf.schema import FPS
 from disenttalk_ref.audio import Features
-from disenttalk_ref.train.alignment import align
+from disenttalk_ref.train.alignment import Aligner, Offset, align
 from disenttalk_ref.train.config import TrainConfig
+from disenttalk_ref.train.rows import read_features
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ class TrainingData:
     clips: tuple[MotionClip, ...]
     held: tuple[MotionClip, ...] = ()
     held_from: str = ""  # where `held` comes from, one line; empty: no validation
-    features: dict[str, np.ndarray] = field(default_factory=dict)  # (T, A) float32
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)  # (T, A)
+    offsets: Mapping[str, Offset] = field(default_factory=dict)  # by clip id, of all clips that were measured
     account: dict[str, Any] = field(default_factory=dict)  # more for the checkpoint's account
     subspaces: str = ""  # where the regions come from
 
@@ -45,15 +47,22 @@ class TrainingData:
         """What a model saw, for its header and card."""
         languages = sorted({clip.language for clip in self.clips})
         by_language = {name: [clip.seconds for clip in self.clips if clip.language == name] for name in languages}
-        return {
+        found = {
             **self.account,
             "clips": len(self.clips),
+            "speakers": len({clip.speaker_id for clip in self.clips}),
             "seconds": round(sum(clip.seconds for clip in self.clips), 1),
             "seconds_by_language": {name: round(sum(seconds), 1) for name, seconds in by_language.items()},
             "clip_ids": sorted(clip.clip_id for clip in self.clips),
             "validation": self.held_from,
             "validation_clip_ids": sorted(clip.clip_id for clip in self.held),
         }
+        if self.offsets:
+            used = {*found["clip_ids"], *found["validation_clip_ids"]}
+            measured = dict(sorted(self.offsets.items()))
+            found["offset_frames"] = {name: offset.frames for name, offset in measured.items() if name in used}
+            found["out_of_sync_clip_ids"] = [name for name in measured if name not in used]
+        return found
 
 
 def fingerprint(clips: Iterable[MotionClip]) -> str:
@@ -71,7 +80,8 @@ def read_data(config: TrainConfig, features: Features) -> tuple[TrainingData, Fa
     """The data of a run, and the face model that it is fitted with.
 
     Validation is on the val split of the datasets, or on a twentieth of the train split (at least one clip, chosen by
-    hash of the clip id, then not trained on) where that is empty.
+    hash of the clip id, then not trained on) where that is empty. With `max_offset` its clips are brought into sync by
+    what was learnt from the training clips, and left out as those are.
 
     Raises `UserError` when a dataset is missing or empty, the datasets mix face models or have another one than mp468,
     a clip comes twice or holds NaN, no clip is as long as a window, there is no Mandarin for the ablation `chdtf` to
@@ -90,14 +100,15 @@ def read_data(config: TrainConfig, features: Features) -> tuple[TrainingData, Fa
     if "chdtf" in config.ablate:
         clips = without_mandarin(clips)
     check_clips(clips, config.window_frames)
-    cached = {} if features.on_the_fly else _cached(config.data, features, clips)
-    account: dict[str, Any] = {"datasets": names}
+    rows = None if features.on_the_fly else read_features(config.data, features, clips)
+    offsets: dict[str, Offset] = {}
+    aligner = None
     if config.max_offset:
-        clips, offsets = align(clips, face, config.max_offset)
-        cached = {name: np.roll(cached[name], -offsets[name].frames, 0) for name in cached if name in offsets}
-        account["offset_frames"] = {name: offset.frames for name, offset in offsets.items()}
-    clips, held, held_from = _hold_out(config, clips)
-    data = TrainingData(tuple(clips), tuple(held), held_from, cached, account)
+        clips, offsets, aligner = align(clips, face, config.max_offset)
+        if rows is not None:
+            rows = rows.in_sync({name: offset.frames for name, offset in offsets.items()})
+    clips, held, held_from, more = _hold_out(config, clips, aligner)
+    data = TrainingData(tuple(clips), tuple(held), held_from, rows or {}, {**offsets, **more}, {"datasets": names})
     log.info("%d clips to learn from; validation: %s", len(data.clips), held_from or "none")
     return data, face
 
@@ -128,44 +139,31 @@ def check_clips(clips: Sequence[MotionClip], window_frames: int) -> None:
         )
 
 
-def _hold_out(config: TrainConfig, clips: list[MotionClip]) -> tuple[list[MotionClip], list[MotionClip], str]:
-    """Clips to learn from, clips to validate on, and where those come from."""
+def _hold_out(
+    config: TrainConfig, clips: list[MotionClip], aligner: Aligner | None
+) -> tuple[list[MotionClip], list[MotionClip], str, dict[str, Offset]]:
+    """Clips to learn from, clips to validate on, where those come from, and offsets measured for it."""
     if not (config.validate_every and config.validate_clips):
-        return clips, [], ""
+        return clips, [], "", {}
     if ids := [clip.clip_id for root in config.data for clip in read_clips(root, "val")]:
         val, seen = MotionDataset(config.data, split="val"), {clip.clip_id for clip in clips}
         unseen = [index for index in range(len(ids)) if ids[index] not in seen]
         chosen = sorted(unseen, key=lambda index: _hash(ids[index]))[: config.validate_clips]
-        return clips, [val[index] for index in chosen], f"{len(chosen)} of {len(ids)} clips of the val split"
+        held, offsets = [val[index] for index in chosen], dict[str, Offset]()
+        if aligner:
+            held, offsets = aligner.align(held)
+        return clips, held, f"{len(held)} of {len(ids)} clips of the val split" if held else "", offsets
     if len(clips) < 2:
-        return clips, [], ""
+        return clips, [], "", {}
     count = min(config.validate_clips, max(1, int(len(clips) * HELD_OUT_SHARE)))
     held = sorted(clips, key=lambda clip: _hash(clip.clip_id))[:count]
     names = {clip.clip_id for clip in held}
     what = f"{count} of {len(clips)} clips of the train split, held out because the val split is empty"
-    return [clip for clip in clips if clip.clip_id not in names], held, what
+    return [clip for clip in clips if clip.clip_id not in names], held, what, {}
 
 
 def _hash(clip_id: str) -> str:
     return hashlib.sha256(clip_id.encode()).hexdigest()
-
-
-def _cached(roots: Sequence[Path], features: Features, clips: Sequence[MotionClip]) -> dict[str, np.ndarray]:
-    """Features of these clips by id, as float16, of which there is room for more."""
-    from disenttalk_ref.audio.cache import cached
-
-    if getattr(features, "quick", False):
-        return {clip.clip_id: features.extract(clip.waveform).astype(np.float16) for clip in clips}
-    tables = [cached(Path(root), features) for root in roots]
-    found = {}
-    for clip in clips:
-        rows = next(table for table in tables if clip.clip_id in table)[clip.clip_id]
-        if len(rows) != len(clip.valid):
-            raise UserError(
-                f"clip {clip.clip_id}: {len(clip.valid)} frames, but {len(rows)} of features; make them again"
-            )
-        found[clip.clip_id] = rows.astype(np.float16)
-    return found
 
 
 def _check_ids(clips: Sequence[MotionClip], names: Sequence[str]) -> None:

@@ -46,8 +46,8 @@ class Learner:
         lips = untrained.header.regions[REGIONS.index("lip")]
         self.lips = torch.tensor(lips, device=self.device)
         self.expert = SyncExpert(untrained.header.model.audio_width, len(lips)).to(self.device)
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=config.learning_rate)
-        self.expert_optimizer = torch.optim.Adam(self.expert.parameters(), lr=EXPERT_RATE)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=config.learning_rate, fused=True)
+        self.expert_optimizer = torch.optim.Adam(self.expert.parameters(), lr=EXPERT_RATE, fused=True)
         prepared = accelerator.prepare(self.net, self.expert, self.optimizer, self.expert_optimizer)
         self._shared_net, self._shared_expert, self._optimizer, self._expert_optimizer = prepared
         self.average = {name: value.detach().clone() for name, value in self.net.state_dict().items()}

@@ -26,7 +26,7 @@ _WEIGHT_STEP = 1024 * float(np.log(1.0001))  # natural logarithms a step of a mi
 _BANDS, _LOW_HZ, _HIGH_HZ = 25, 130.0, 6800.0  # feat.params of the en-us model
 _LIFTER = 22
 _FULL_SCALE = 32768.0  # the model heard 16-bit integers
-_FLOOR = 50.0  # of a band's energy: what is quieter is digital silence
+_FLOOR = 50.0  # of a band's energy: 16-bit rounding raised tenfold has 40 (mean of the bands); less is silence
 _LEAST_VARIANCE = 3.0  # a codeword of ZH has almost none, and would take digital silence for itself
 
 

@@ -40,6 +40,7 @@ class Features:
     """
 
     on_the_fly: ClassVar[bool] = False
+    quick: ClassVar[bool] = False
     free: ClassVar[frozenset[str]] = frozenset({"model", "revision"})  # the hash of the weights says what they are
 
     model: str = "facebook/hubert-base-ls960"  # hub id or local folder
@@ -79,11 +80,21 @@ class Features:
         )
 
     @property
+    def name(self) -> str:
+        """hubert:<hub id or folder>@<layer>."""
+        return f"{self.kind}:{self.model}@{self.layer}"
+
+    @property
+    def parts(self) -> int:
+        """Rows of the network side by side in the row of a video frame: 2."""
+        return SAMPLES_PER_FRAME // STEP_SAMPLES
+
+    @property
     def width(self) -> int:
         """Features a video frame: 2 x the size of a row, 1536 for base networks and 2048 for large ones."""
         if not self.hidden:
             raise ValueError("the network was not looked up; call found(), or name it with disenttalk_ref.audio.parse")
-        return 2 * self.hidden
+        return self.parts * self.hidden
 
     def extract(self, waveform: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Features of one clip, mono 16 kHz: (S,) -> float32 (S // 640, width). Samples after the last frame drop out.

@@ -45,6 +45,8 @@ class Features:
     """
 
     on_the_fly: ClassVar[bool] = True
+    quick: ClassVar[bool] = True
+    free: ClassVar[frozenset[str]] = frozenset()
 
     kind: str = "logmel"
     bands: int = 80
@@ -68,9 +70,19 @@ class Features:
         return cls()
 
     @property
+    def name(self) -> str:
+        """logmel; the settings of the defaults."""
+        return self.kind
+
+    @property
     def width(self) -> int:
         """Features a video frame."""
-        return self.bands * (SAMPLES_PER_FRAME // self.hop_samples)
+        return self.bands * self.parts
+
+    @property
+    def parts(self) -> int:
+        """Mel frames side by side in the row of a video frame: 4."""
+        return SAMPLES_PER_FRAME // self.hop_samples
 
     def extract(self, waveform: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Features of one clip, mono 16 kHz: (S,) -> float32 (S // 640, width), after `normalise_loudness`.

@@ -2,7 +2,8 @@
 
 The acoustic model is the en-us one inside pocketsphinx's wheel (BSD licence, 7 MB, no download of its own). It is read
 as documented by CMUSphinx, and computed here: phonetically tied Gaussian mixtures over 13 cepstra and their first and
-second differences. Only its context-independent states are taken; no word, grammar or dictionary plays a part, so that
+second differences. The cepstra are pocketsphinx's own but for its noise removal, which needs the sound from the
+start. Only its context-independent states are taken; no word, grammar or dictionary plays a part, so that
 any language is heard through English phones. Footage of minutes cannot teach how sounds look in every voice; with
 posteriors it only has to teach how phones look.
 
@@ -47,8 +48,8 @@ class Features:
     """
 
     on_the_fly: ClassVar[bool] = False  # windows would lack the 3 s before them, and learn worse from it
-    quick: ClassVar[bool] = True  # computed when a run begins, without a cache on disk
-    parts: ClassVar[int] = ROWS  # rows side by side in one of a video frame; resampling in time takes them apart
+    quick: ClassVar[bool] = True
+    free: ClassVar[frozenset[str]] = frozenset()
 
     kind: str = "phones"
     sharpness: float = 0.4
@@ -69,6 +70,16 @@ class Features:
         if rest:
             raise UserError(f"audio features 'phones:{rest}': phones takes nothing behind its name; write phones")
         return cls(sha256=_model()[1])
+
+    @property
+    def name(self) -> str:
+        """phones; the settings of the defaults."""
+        return self.kind
+
+    @property
+    def parts(self) -> int:
+        """Rows of posteriors side by side in the row of a video frame: 2."""
+        return ROWS
 
     @property
     def width(self) -> int:

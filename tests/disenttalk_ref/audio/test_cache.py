@@ -21,11 +21,14 @@ class Level:
     """An extractor that is cheap: the level of each frame, times a factor. It counts the clips it was given."""
 
     on_the_fly: ClassVar[bool] = False
+    quick: ClassVar[bool] = False
     free: ClassVar[frozenset[str]] = frozenset({"heard", "fails_at"})
 
     factor: float = 1.0
     fails_at: int = -1
     kind: str = "level"
+    parts: int = 1
+    name: str = "level"
     heard: list[int] = field(default_factory=list)
 
     @property

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chdtf.errors import UserError
 from disenttalk_ref.audio import AudioFeatures, normalise_loudness
-from disenttalk_ref.audio.streaming import CausalLoudness, LogmelStream, open_stream
+from disenttalk_ref.audio.streaming import CausalLoudness, FeatureStream, open_stream
 
 
 def _speech(seconds: float, level: float = 0.1, seed: int = 0) -> np.ndarray:
@@ -19,7 +19,7 @@ def _speech(seconds: float, level: float = 0.1, seed: int = 0) -> np.ndarray:
     return (rng.standard_normal(count) * np.where(syllables, level, 1e-3 * level)).astype(np.float32)
 
 
-def _streamed(stream: LogmelStream, waveform: np.ndarray, cuts: list[int]) -> np.ndarray:
+def _streamed(stream: FeatureStream, waveform: np.ndarray, cuts: list[int]) -> np.ndarray:
     parts = np.split(waveform, sorted(min(cut, len(waveform)) for cut in cuts))
     return np.concatenate([*(stream.push(part) for part in parts), stream.finish()])
 
@@ -29,7 +29,7 @@ def _streamed(stream: LogmelStream, waveform: np.ndarray, cuts: list[int]) -> np
 def test_a_stream_gives_the_rows_of_the_whole_however_it_is_cut(samples: int, cuts: list[int]):
     waveform = _speech(1)[:samples]
     whole = AudioFeatures().features(torch.from_numpy(waveform)[None])[0].numpy()
-    rows = _streamed(LogmelStream(), waveform, cuts)
+    rows = _streamed(FeatureStream(), waveform, cuts)
     assert rows.shape == whole.shape
     same = len(rows) if samples % 640 < 120 else max(0, len(rows) - 1)
     np.testing.assert_allclose(rows[:same], whole[:same], atol=2e-5)
@@ -38,7 +38,7 @@ def test_a_stream_gives_the_rows_of_the_whole_however_it_is_cut(samples: int, cu
 def test_a_row_comes_with_the_last_sample_that_it_hears_and_not_before():
     waveform = _speech(1)
     for features in (AudioFeatures(), AudioFeatures(window_samples=480)):
-        stream = LogmelStream(features)
+        stream = FeatureStream(features)
         needed = 5 * 640 + stream.look_ahead_samples
         assert len(stream.push(waveform[: needed - 1])) == 4
         row = stream.push(waveform[needed - 1 : needed])
@@ -48,7 +48,7 @@ def test_a_row_comes_with_the_last_sample_that_it_hears_and_not_before():
         np.testing.assert_allclose(row[0], whole[4], atol=2e-5)
         changed[needed - 40] += 0.5
         assert np.abs(features.features(torch.from_numpy(changed)[None])[0, 4].numpy() - row[0]).max() > 0.1
-    assert LogmelStream().look_ahead_samples == 120
+    assert FeatureStream().look_ahead_samples == 120
 
 
 @settings(max_examples=15, deadline=None)
@@ -81,7 +81,7 @@ def test_noise_before_the_first_word_is_not_raised_and_silence_stays_silence():
     np.testing.assert_allclose(loudness(noise), noise * 2, rtol=1e-5)  # the gain expected for speech at -26 dBFS
     after = loudness(_speech(2, 0.1))
     assert np.sqrt((after[8000:] ** 2).mean()) < 0.2
-    rows = _streamed(LogmelStream(loudness=CausalLoudness()), np.zeros(16_000, np.float32), [5])
+    rows = _streamed(FeatureStream(loudness=CausalLoudness()), np.zeros(16_000, np.float32), [5])
     np.testing.assert_array_equal(rows, -1)
 
 

@@ -10,7 +10,7 @@ from chdtf.morphable.coefficients import load_model
 from chdtf.morphable.head_motion import MIRROR_SIGN
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.train import Augmentation
-from disenttalk_ref.train.batches import Batch, WindowSampler, gap_direction, mirror_matrix
+from disenttalk_ref.train.batches import Batch, WindowSampler, _spread, gap_direction, mirror_matrix
 
 NONE = Augmentation(mirror=0, speed=0, warp=0, gain_db=0, tilt=0, noise_db=(-200, -200), pause=0)
 
@@ -115,7 +115,11 @@ class Cached:
     """An extractor that is too costly while training: the loudness of each frame, twice."""
 
     on_the_fly: ClassVar[bool] = False
+    quick: ClassVar[bool] = False
+    free: ClassVar[frozenset[str]] = frozenset()
     kind: str = "cached"
+    parts: int = 1
+    name: str = "cached"
     width: int = 2
 
     def extract(self, waveform: np.ndarray, device: str = "cpu") -> np.ndarray:
@@ -137,5 +141,63 @@ def test_cached_features_are_resampled_with_the_motion(clips: list[MotionClip], 
     assert np.corrcoef(clean.audio[..., 0].flatten(), clean.motion[..., 0].flatten())[0, 1] > 0.9
     deviation = np.concatenate(list(rows.values())).astype(np.float32).std()
     assert float((noisy.audio - clean.audio).std()) == pytest.approx(0.1 * deviation, rel=0.1)
-    with pytest.raises(ValueError, match="clip_0: 50 frames, but none of cached features"):
+    with pytest.raises(ValueError, match="clip_0: no cached features"):
         WindowSampler(clips, load_model("mp468"), Cached(), regions[0], 20, NONE, {})
+    short = {name: each[:-1] for name, each in rows.items()}
+    with pytest.raises(ValueError, match=r"clip_\d: 50 frames, but 49 of cached features"):
+        WindowSampler(clips, load_model("mp468"), Cached(), regions[0], 20, NONE, short).draw(1, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Halves(Cached):
+    """Two rows of one number side by side: the half frames' places in time, -7 in silence."""
+
+    parts: int = 2
+
+    def extract(self, waveform: np.ndarray, device: str = "cpu") -> np.ndarray:
+        return np.full((len(waveform) // 640, 2), -7, np.float32)
+
+
+def _places(clips: list[MotionClip], regions: tuple[tuple[int, ...], ...], **change: float) -> Batch:
+    """Windows of cached half rows i = 0, 1, ...; the motion's first dimension is the frame's place in time."""
+    count = len(clips[0].valid)
+    expression = np.zeros((count, 64), np.float32)
+    expression[:, 0] = np.arange(count)
+    clip = dataclasses.replace(clips[0], expression=expression)
+    rows = {clip.clip_id: np.arange(2 * count, dtype=np.float16).reshape(count, 2)}
+    varied = dataclasses.replace(NONE, feature_noise=0, **change)
+    return WindowSampler([clip], load_model("mp468"), Halves(), regions[0], 20, varied, rows).draw(32, 0, 0)
+
+
+def test_half_rows_are_resampled_at_their_own_places(clips: list[MotionClip], regions: tuple[tuple[int, ...], ...]):
+    """At speed v half frames are v apart, and centred on the frame: frame f has half rows 2 f + 0.5 -+ v / 2."""
+    batch = _places(clips, regions, speed=0.3)
+    frame = batch.motion[..., 0]
+    speed = (frame[:, -1] - frame[:, 0]) / 19
+    assert float(speed.std()) > 0.05
+    inside = (frame > 1) & (frame < 48)
+    for half, sign in enumerate((-1, 1)):
+        wanted = 2 * frame + 0.5 + sign * speed[:, None] / 2
+        torch.testing.assert_close(batch.audio[..., half][inside], wanted[inside], atol=1e-3, rtol=0)
+
+
+def test_pauses_of_cached_features_are_silence_with_the_mouth_closed(
+    clips: list[MotionClip], regions: tuple[tuple[int, ...], ...]
+):
+    batch, plain = (_places(clips, regions, pause=pause) for pause in (1, 0))
+    silent = (batch.audio == -7).all(-1)
+    assert 0.1 < float(silent.float().mean()) < 0.9
+    assert bool((silent == (batch.audio == -7).any(-1)).all())
+    torch.testing.assert_close(batch.audio[~silent], plain.audio[~silent])
+    torch.testing.assert_close(batch.motion[~silent], plain.motion[~silent])
+    deep = silent.clone()
+    for by in (-4, 4):  # where the mouth has had time to close
+        deep &= silent.roll(by, 1)
+    deep[:, :4], deep[:, -4:] = False, False
+    closed = batch.motion[..., 0][deep]
+    assert len(closed) > 20
+    assert float(closed.std()) < 1e-4
+
+
+def test_how_much_features_vary_is_measured_on_some_of_many_clips():
+    assert [len(_spread(range(count))) for count in (1, 200, 201, 1000, 1001)] == [1, 200, 101, 200, 167]  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from chdtf.errors import UserError
 from disenttalk_ref.audio import AudioFeatures
 from disenttalk_ref.audio.cache import write
 from disenttalk_ref.train import TrainConfig, fit
+from disenttalk_ref.train.alignment import Offset
 from disenttalk_ref.train.data import TrainingData, check_clips, fingerprint, read_data, without_mandarin
 
 
@@ -84,7 +85,11 @@ class Loudness:
     """An extractor whose features have to be cached."""
 
     on_the_fly: ClassVar[bool] = False
+    quick: ClassVar[bool] = False
+    free: ClassVar[frozenset[str]] = frozenset()
     kind: str = "loudness"
+    parts: int = 1
+    name: str = "loudness"
     width: int = 1
 
     def extract(self, waveform: np.ndarray, device: str = "cpu") -> np.ndarray:
@@ -103,7 +108,7 @@ def test_training_reads_cached_features(sample_dataset: Path, tmp_path: Path):
         read_data(config, Loudness())
     write(root, Loudness())
     data, face = read_data(config, Loudness())
-    assert set(data.features) == {clip.clip_id for clip in data.clips}
+    assert set(data.features) >= {clip.clip_id for clip in data.clips}
     assert all(data.features[clip.clip_id].shape == (len(clip.valid), 1) for clip in data.clips)
     regions = tuple(range(13, 21)), tuple(range(13)), tuple(range(21, 64))
     tensors = load_file(fit(config, data, face, regions, Loudness()))
@@ -114,4 +119,12 @@ def test_counts_are_those_of_the_clips(clips: list[MotionClip]):
     spoken = (dataclasses.replace(clips[0], language="zh"), *clips[1:])
     counts = TrainingData(spoken, account={"datasets": ["a"]}).counts()
     assert counts["seconds_by_language"] == {"en": 4.0, "zh": 2.0}
-    assert (counts["clips"], counts["seconds"], counts["datasets"]) == (3, 6.0, ["a"])
+    assert (counts["clips"], counts["speakers"], counts["seconds"], counts["datasets"]) == (3, 1, 6.0, ["a"])
+    assert "offset_frames" not in counts
+
+
+def test_offsets_and_what_was_left_out_are_accounted_for(clips: list[MotionClip]):
+    found = {clip.clip_id: Offset(number - 1, 0.5) for number, clip in enumerate(clips)}
+    counts = TrainingData((clips[2],), (clips[0],), "held", offsets=found).counts()
+    assert counts["offset_frames"] == {"clip_0": -1, "clip_2": 1}
+    assert counts["out_of_sync_clip_ids"] == ["clip_1"]

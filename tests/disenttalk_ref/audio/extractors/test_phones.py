@@ -13,7 +13,7 @@ from chdtf.media import read_waveform
 from disenttalk_ref.audio import from_json, parse, to_json
 from disenttalk_ref.audio.extractors._sphinx import cepstra, read_acoustics
 from disenttalk_ref.audio.extractors.phones import PHONES, Features
-from disenttalk_ref.audio.streaming import LogmelStream
+from disenttalk_ref.audio.streaming import FeatureStream
 
 SPEECH = Path(__file__).parents[4] / "chdtf" / "assets" / "speech"
 NAMES = ("AA", "M", "SIL")
@@ -131,7 +131,7 @@ def test_a_row_hears_33_ms_ahead_and_no_more(speech: np.ndarray):
 
 def test_a_stream_gives_the_rows_of_the_whole(speech: np.ndarray):
     features = Features()
-    stream = LogmelStream(features)
+    stream = FeatureStream(features)
     parts = [stream.push(part) for part in np.split(speech, [100, 4000, 4100, 30_000])]
     found = np.concatenate([*parts, stream.finish()])
     np.testing.assert_allclose(found, features.features(torch.from_numpy(speech)[None])[0].numpy(), atol=1e-4)
