@@ -129,6 +129,11 @@ def read_header(path: Path) -> Header:
         raise UserError(f"{path}: its header does not describe a model ({why}); {RETRAIN}") from error
 
 
+def read_sizes(path: Path) -> dict[str, int]:
+    """How many numbers each tensor of a checkpoint holds, by name. Raises `UserError` when it is not readable."""
+    return {name: tensor.numel() for name, tensor in _read(path)[1].items()}
+
+
 def _read(path: Path, with_tensors: bool = True) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
         with safe_open(path, framework="pt") as stream:

@@ -18,7 +18,8 @@ class Command:
     """Train the reference model on the train split of built datasets.
 
     Continues the run found in --out; the result is the same as without the interruption. Uses a GPU if there is one;
-    several, on one machine or more, by: accelerate launch -m benchmark.cli train ...
+    several, on one machine or more, by: accelerate launch -m benchmark.cli train ..., and several CPUs by:
+    torchrun --nproc-per-node=N -m benchmark.cli train ... --cpu
     """
 
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]

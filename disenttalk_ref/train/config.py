@@ -21,6 +21,14 @@ _NOT_NEGATIVE = (
     "warmup_steps",
     "seed",
 )
+_LEAST_RATE, _ANY = 1e-12, 1e12  # stand for "more than 0" and "finite"
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    """Raise `UserError` for a number outside of a range, or NaN."""
+    if not low <= value <= high:
+        wanted = {(_LEAST_RATE, _ANY): "a number above 0", (0, _ANY): "0 or more"}.get((low, high))
+        raise UserError(f"{name} {value} is not {wanted or f'between {low:g} and {high:g}'}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,17 @@ class Augmentation:
     noise_db: tuple[float, float] = (-70.0, -30.0)  # white noise, re full scale (speech is at -20)
     pause: float = 0.2  # share of windows where a stretch becomes silence with the mouth closed
     feature_noise: float = 0.1  # of cached features, re the standard deviation of each
+
+    def __post_init__(self) -> None:
+        for name in ("mirror", "pause"):
+            _check(f"augmentation.{name}", getattr(self, name), 0, 1)
+        for name in ("speed", "warp"):
+            _check(f"augmentation.{name}", getattr(self, name), 0, 0.9)
+        for name in ("gain_db", "tilt", "feature_noise"):
+            _check(f"augmentation.{name}", getattr(self, name), 0, _ANY)
+        low, high = self.noise_db
+        if not -300 <= low <= high <= 0:
+            raise UserError(f"augmentation.noise_db {low} {high}: give two numbers between -300 and 0, the lower first")
 
 
 @dataclass(frozen=True)
@@ -88,8 +107,11 @@ class TrainConfig:
                 if getattr(self, name) < least:
                     raise UserError(f"{name} {getattr(self, name)} is too small; {least} or more")
         for name in ("audio_drop", "ema_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} {getattr(self, name)} is not between 0 and 1")
+            _check(name, getattr(self, name), 0, 1)
+        for name in ("learning_rate", "clip_norm"):
+            _check(name, getattr(self, name), _LEAST_RATE, _ANY)
+        _check("sync_weight", self.sync_weight, 0, _ANY)
+        _check("dropout", self.dropout or 0.0, 0, 0.99)
         if self.log == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
             raise UserError("log tensorboard: tensorboard is not installed; pip install tensorboard, or --log csv")
 

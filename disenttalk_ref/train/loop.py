@@ -7,7 +7,8 @@ highest mouth-opening correlation), `state-*.pt` (to resume), `train.csv`, `vali
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -53,16 +54,31 @@ def fit(
     """Train on clips in memory; `regions` are the expression dimensions of eye, lip and global.
 
     Raises `UserError` when `config.out` holds a run of other settings or data (naming them), the batch cannot be shared
-    by the processes, or memory does not suffice (naming what to lower).
+    by the processes, accelerate started fewer processes than it was asked for, or memory does not suffice (naming what
+    to lower).
     """
     from accelerate import Accelerator
 
     torch.set_num_threads(config.threads)
     accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=config.cpu)
+    check_launch(os.environ, accelerator.num_processes)
     if config.batch % accelerator.num_processes:
         raise UserError(f"a batch of {config.batch} windows cannot be shared by {accelerator.num_processes} processes")
     with _memory(config), Run(config, data, face, regions, features, accelerator) as run:
         return run.go(progress, samples)
+
+
+def check_launch(environment: Mapping[str, str], processes: int) -> None:
+    """Raise `UserError` where `accelerate launch` was asked for several processes on a CPU, of which it starts one.
+
+    Then it names a meeting place in the environment (accelerate 1.0 to 1.15) without saying who meets.
+    """
+    alone = processes == 1 and "WORLD_SIZE" not in environment
+    if alone and "MASTER_ADDR" in environment and environment.get("ACCELERATE_USE_CPU") == "True":
+        raise UserError(
+            "accelerate launch starts one process on a CPU, whatever --num_processes says; start several with: "
+            "torchrun --nproc-per-node=N -m benchmark.cli train ... --cpu"
+        )
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from disenttalk_ref.checkpoint import load_checkpoint
 from disenttalk_ref.subspaces import save_subspaces, select
 from disenttalk_ref.train import Augmentation, TrainConfig, TrainingData, fit, train
 from disenttalk_ref.train import loop as loop_module
+from disenttalk_ref.train.loop import check_launch
 
 Regions = tuple[tuple[int, ...], ...]
 STILL = Augmentation(mirror=0, speed=0, warp=0, gain_db=0, tilt=0, noise_db=(-90, -90), pause=0)
@@ -276,6 +277,11 @@ def test_refusals_name_the_value(tmp_path: Path):
         "ablate": ("nose",),
         "batch": 0,
         "audio_drop": 1.5,
+        "learning_rate": float("nan"),
+        "clip_norm": 0.0,
+        "sync_weight": -0.01,
+        "dropout": 1.0,
+        "steps": 0,
         "log": "tensorboard",  # not installed where the tests run: it does not go with mediapipe
     }.items():
         with pytest.raises(UserError, match=rf"{field}|ablation.*{value[0] if isinstance(value, tuple) else value}"):
@@ -283,6 +289,30 @@ def test_refusals_name_the_value(tmp_path: Path):
     with pytest.raises(UserError):
         train(TrainConfig((tmp_path / "absent",), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"mirror": 1.5}, "augmentation.mirror 1.5 is not between 0 and 1"),
+        ({"speed": 1.0}, "augmentation.speed 1.0 is not between 0 and 0.9"),
+        ({"tilt": -1.0}, "augmentation.tilt -1.0 is not 0 or more"),
+        ({"noise_db": (-30.0, -70.0)}, "augmentation.noise_db -30.0 -70.0.*the lower first"),
+    ],
+)
+def test_augmentation_must_be_possible(change: dict[str, Any], said: str):
+    with pytest.raises(UserError, match=said):
+        Augmentation(**change)
+
+
+def test_a_launch_that_started_fewer_processes_than_asked_is_refused():
+    """accelerate's own environment for one process of several on a CPU, and those of launches that are well."""
+    asked = {"ACCELERATE_USE_CPU": "True", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    with pytest.raises(UserError, match="torchrun --nproc-per-node=N"):
+        check_launch(asked, 1)
+    check_launch({**asked, "WORLD_SIZE": "2"}, 2)
+    check_launch({"ACCELERATE_USE_CPU": "True"}, 1)
+    check_launch({"MASTER_ADDR": "node-1"}, 1)
 
 
 def test_training_takes_the_subspaces_of_a_file(sample_dataset: Path, tmp_path: Path):
