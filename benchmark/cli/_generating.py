@@ -40,6 +40,8 @@ def check(command: "Command") -> None:
     given = {"--image": command.image, "--audio": command.audio}
     given |= {k: v for k, v in (("--eyes-from", command.eyes_from), ("--pose-from", command.pose_from)) if v}
     for flag, path in given.items():
+        if path.is_dir():
+            raise UserError(f"{flag} {path}: is a folder; name a file in it")
         if not path.is_file():
             raise UserError(f"{flag} {path}: no such file")
     _check_out(command.out, given)

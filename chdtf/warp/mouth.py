@@ -194,7 +194,8 @@ class Mouth:
         layer += (self._palette.lip_line - layer) * (0.6 * np.exp(-((above / 0.016) ** 2)))[..., None]  # its inner side
         rise = -0.004 + 0.055 * float(smoothstep((opening - 0.08) / 0.2))
         lower_teeth = _teeth(u, -v, _LOWER_TEETH, rise, 0.05, pixel) * float(smoothstep((opening - 0.08) / 0.12))
-        layer += (0.6 * self._palette.teeth + 0.14 * self._palette.tongue - layer) * (0.9 * lower_teeth)[..., None]
+        shaded = 0.5 * self._palette.teeth + 0.4 * self._palette.tongue  # what light they get comes from lip and tongue
+        layer += (shaded - layer) * (0.9 * lower_teeth)[..., None]
         u, v = frame_of(_move(upper_jaw, self._source[self._upper[5], :2]))
         upper_teeth = _teeth(u, v, _UPPER_TEETH, _TEETH_SHOW, 0.05, pixel)
         layer += (self._palette.teeth - layer) * upper_teeth[..., None]

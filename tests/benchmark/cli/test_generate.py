@@ -153,6 +153,7 @@ def test_an_hour_is_drawn_frame_by_frame(stub: _Stub, files: Path) -> None:
 MISTAKES = [
     ({"image": "none.png"}, "--image", "no such file"),
     ({"audio": "none.wav"}, "--audio", "no such file"),
+    ({"image": "."}, "--image", "is a folder"),
     ({"audio": "empty.wav"}, "empty.wav", "holds 0.000 s of sound"),
     ({"audio": "short.wav"}, "short.wav", "holds 0.030 s of sound; one frame takes 0.04 s"),
     ({"audio": "text.wav"}, "text.wav", "no sound can be read"),
