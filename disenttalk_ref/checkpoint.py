@@ -187,8 +187,3 @@ def _check_tensors(path: Path, wanted: Mapping[str, torch.Tensor], found: Mappin
             refuse(f"tensor {name} is {tuple(found[name].shape)}, its model has {tuple(tensor.shape)}")
         if not bool(found[name].isfinite().all()):
             refuse(f"tensor {name} holds values that are not finite")
-
-
-def region_slices(model: ModelConfig) -> dict[str, slice]:
-    """Where each region, and pose, lies among the latent dimensions."""
-    return model.latent_slices

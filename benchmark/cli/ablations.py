@@ -68,12 +68,12 @@ class Command:
     def _cannot(self, wanted: Sequence[str]) -> dict[str, str]:
         """Ablations that this data does not allow, with the reason."""
         from chdtf.clip import read_clips
-        from disenttalk_ref.train.data import MANDARIN
+        from disenttalk_ref.train.data import is_mandarin
 
         if "chdtf" not in wanted:
             return {}
         languages = {clip.language for root in self.config.data for clip in read_clips(root, "train")}
-        mandarin = {language for language in languages if language.lower().split("-")[0] in MANDARIN}
+        mandarin = set(filter(is_mandarin, languages))
         if mandarin and mandarin != languages:
             return {}
         which = "no clip is" if languages - mandarin else "every clip is"

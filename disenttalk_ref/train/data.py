@@ -113,9 +113,14 @@ def read_data(config: TrainConfig, features: Features) -> tuple[TrainingData, Fa
     return data, face
 
 
+def is_mandarin(language: str) -> bool:
+    """Whether a language code, such as zh-Hans, is one of Mandarin."""
+    return language.lower().split("-")[0] in MANDARIN
+
+
 def without_mandarin(clips: Sequence[MotionClip]) -> list[MotionClip]:
     """The clips of other languages. Raises `UserError` when all or none are Mandarin."""
-    kept = [clip for clip in clips if clip.language.lower().split("-")[0] not in MANDARIN]
+    kept = [clip for clip in clips if not is_mandarin(clip.language)]
     if len(kept) in (0, len(clips)):
         found = ", ".join(sorted({clip.language for clip in clips}))
         what = "no clip is Mandarin" if kept else "every clip is Mandarin"

@@ -17,7 +17,6 @@ from disenttalk_ref.checkpoint import (
     load_checkpoint,
     made_by,
     new_checkpoint,
-    region_slices,
     save_checkpoint,
 )
 from disenttalk_ref.model import PRESETS
@@ -135,10 +134,3 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path):
     for name in ("absent", "text", "cut", "foreign"):
         with pytest.raises(UserError, match=f"{name}.*disentbench train"):
             load_checkpoint(tmp_path / name)
-
-
-def test_region_slices_follow_the_latents():
-    config = PRESETS["tiny"]
-    slices = region_slices(config)
-    assert [slices[name].stop - slices[name].start for name in ("eye", "lip", "global")] == list(config.latents)
-    assert slices["global"].stop == sum(config.latents)
