@@ -168,7 +168,7 @@ def test_interrupted_and_continued_equals_uninterrupted(sample_dataset: Path, tm
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert said.strip().splitlines()[-1] == "disentbench: interrupted; the same command continues where it stopped"
+    assert said.strip().splitlines()[-1] == "disentbench: interrupted; give the same command again to go on"
     assert "Traceback" not in said
     assert not (outs[1] / "dataset.json").exists()
     assert no_litter(outs[1])

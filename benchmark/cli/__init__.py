@@ -131,9 +131,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _explained(error: BaseException, debug: bool) -> tuple[str, int]:
     """One line about an error, and the exit status."""
     if isinstance(error, _Terminated):
-        return "terminated; the same command continues where it stopped", 143
+        return "terminated; give the same command again to go on", 143
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; the same command continues where it stopped", 130
+        return "interrupted; give the same command again to go on", 130
     if isinstance(error, UserError):
         return str(error), 2
     if is_disk_full(error):

@@ -7,6 +7,7 @@ from chdtf.schema import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 
 SPEECH_LEVEL = 0.1  # root mean square of the speech after `normalise_loudness`, -20 dBFS
 MAX_GAIN = 30.0  # quieter recordings are taken for silence and stay quiet
+_BLOCK_FRAMES = 1500  # in double precision at a time: an hour at once would take a gigabyte
 SPEECH_RANGE_DB = 30.0  # frames this much below the loud ones are pauses and do not count as speech
 
 
@@ -35,8 +36,9 @@ def normalise_loudness(waveform: np.ndarray) -> np.ndarray:
     frames = len(waveform) // SAMPLES_PER_FRAME
     if frames == 0:
         return waveform.astype(np.float32)
-    blocks = waveform[: frames * SAMPLES_PER_FRAME].reshape(frames, SAMPLES_PER_FRAME).astype(np.float64)
-    power = (blocks**2).mean(1)
+    blocks = waveform[: frames * SAMPLES_PER_FRAME].reshape(frames, SAMPLES_PER_FRAME)
+    parts = (blocks[first : first + _BLOCK_FRAMES] for first in range(0, frames, _BLOCK_FRAMES))
+    power = np.concatenate([(part.astype(np.float64) ** 2).mean(1) for part in parts])
     speech = power[power >= np.percentile(power, 95) * 10 ** (-SPEECH_RANGE_DB / 10)]
     gain = min(MAX_GAIN, SPEECH_LEVEL / max(float(np.sqrt(speech.mean())), 1e-9))
     return (waveform * gain).astype(np.float32)

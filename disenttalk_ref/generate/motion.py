@@ -36,7 +36,7 @@ class SamplerConfig:
     sampler: str = "dpmpp"  # a module of disenttalk_ref/diffusion/samplers
     steps: int = 8  # how many times the network is asked, up to the T of the checkpoint
     guidance: float = 1.2  # s of Eq. 9
-    temperature_eye: float = 0.9  # factor of the noise, by region
+    temperature_eye: float = 1.1  # factor of the noise, by region
     temperature_lip: float = 0.3
     temperature_global: float = 0.5
     temperature_pose: float = 0.7
