@@ -77,7 +77,7 @@ class TrainConfig:
     learning_rate: float = 1e-4  # of Adam, at its highest
     warmup_steps: int = 100  # linear rise of the rate, then a cosine down to a tenth
     clip_norm: float = 1.0  # gradients longer than this are shortened to it
-    dropout: float | None = None  # None: that of the preset
+    dropout: float = -1.0  # share of activations; -1: that of the preset
     window_frames: int = 48  # length of a window
     diffusion_steps: int = 400  # T
     prediction: str = "epsilon"  # what the network predicts: epsilon (the paper), v or z0
@@ -111,7 +111,8 @@ class TrainConfig:
         for name in ("learning_rate", "clip_norm"):
             _check(name, getattr(self, name), _LEAST_RATE, _ANY)
         _check("sync_weight", self.sync_weight, 0, _ANY)
-        _check("dropout", self.dropout or 0.0, 0, 0.99)
+        if self.dropout != -1:
+            _check("dropout", self.dropout, 0, 0.99)
         if self.log == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
             raise UserError("log tensorboard: tensorboard is not installed; pip install tensorboard, or --log csv")
 

@@ -205,7 +205,7 @@ def _header(
     features: Features,
 ) -> Header:
     model = dataclasses.replace(ablated(PRESETS[config.preset], config.ablate), audio_width=features.width)
-    if config.dropout is not None:
+    if config.dropout >= 0:
         model = dataclasses.replace(model, dropout=config.dropout)
     return Header(
         model=model,

@@ -3,10 +3,10 @@
 import dataclasses
 import json
 import logging
-import pickle
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError  # what torch.load raises for other bytes; nothing is unpickled
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ KEPT = 2  # states on disk: should the newest be damaged, the one before it serv
 _WHERE = ("out", "data", "subspaces")  # places; what lies there is compared instead
 _FREE = ("cpu", "threads", "loaders", "micro_batch", "log", "log_every", "save_every")
 _WATCHING = ("validate_every", "validate_clips", "samples_every")  # change nothing but which clips are held out
-_UNREADABLE = (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
+_UNREADABLE = (OSError, RuntimeError, EOFError, KeyError, UnpicklingError, zipfile.BadZipFile)
 
 
 def training_settings(config: TrainConfig) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def faults(path: Path) -> list[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            if names == ["UnpicklingError", "pickle"]:  # to catch it
+                continue
             found += [f"import {name}" for name in names if name in ("pickle", "joblib", "dill", "shelve")]
         if isinstance(node, ast.Call):
             said = {word.arg: ast.unparse(word.value) for word in node.keywords}
