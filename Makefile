@@ -31,7 +31,7 @@ chdtf: $(INSTALLED) ## build a dataset: make chdtf [MANIFEST=list.csv] [OUT=fold
 	@$(BIN)/disentbench build $(if $(MANIFEST),--manifest "$(MANIFEST)") $(if $(OUT),--out "$(OUT)") $(BUILD_FLAGS)
 
 test: $(INSTALLED) ## run all tests, in as many processes as there are cores
-	$(BIN)/python -m pytest -n logical --dist loadfile
+	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 bench-pipeline: $(INSTALLED) ## speed of the dataset builder against its bare cost
 	$(BIN)/python tests/perf/bench_pipeline.py

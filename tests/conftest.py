@@ -3,7 +3,7 @@
 import importlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +57,81 @@ def dataset(hand: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def sample_dataset(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The bundled sample, drawn and built whole by the command that users run; about a minute, once for all workers."""
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """`once(name, make)`: the folder `name` that `make` builds, whole, once for all workers of pytest-xdist.
+
+    Others wait for it, and nobody writes to it: a test that changes it makes a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    built = (base if worker_id == "master" else base.parent) / "built"  # every worker has a base folder of its own
+    built.mkdir(exist_ok=True)
+
+    def get(name: str, make: Callable[[Path], object]) -> Path:
+        out, done = built / name, built / f"{name}.done"
+        with FileLock(built / f"{name}.lock"):
+            if not done.exists():
+                make(out)
+                done.touch()
+        return out
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def sample_dataset(once: Once) -> Path:
+    """The bundled sample, drawn and built whole by the command that users run; about a minute."""
     from benchmark.cli import main
 
-    base = tmp_path_factory.getbasetemp()
-    folder = base if worker_id == "master" else base.parent  # pytest-xdist gives every worker a folder of its own
-    out = folder / "built" / "sample"
-    with FileLock(folder / "built.lock"):
-        if not (out / "dataset.json").exists():
-            assert main(["build", "--out", str(out)]) == 0
-    return out
+    def make(out: Path) -> None:
+        assert main(["build", "--out", str(out)]) == 0
+
+    return once("sample", make)
+
+
+# each stands for what it has of its own: a codec, a size, a rate, or a reason to be refused
+FEW_CLIPS = (
+    *("grid_bbaf2n", "merkel_15", "mead_w040", "obama_540p", "may_5s", "raw_720p", "latentsync_1", "hdtf_katiehill"),
+    *("imtalker_3", "liveportrait_d9", "lrs3_profile", "skarsgard_1080p"),
+)
+
+
+@pytest.fixture(scope="session")
+def real_dataset(shared: Path, once: Once) -> Path:
+    """The real videos `hard` and `clips`, built; of the clips a dozen unless DISENTBENCH_ALL_CLIPS is set."""
+    from chdtf.manifest import from_folder, write_manifest
+    from pipelines.build import build
+
+    def make(out: Path) -> None:
+        clips = from_folder(shared / "data" / "clips")
+        if not os.environ.get("DISENTBENCH_ALL_CLIPS"):
+            clips = [row for row in clips if row.video_id in FEW_CLIPS]
+        manifest = out.parent / "real.csv"
+        write_manifest([*from_folder(shared / "data" / "hard"), *clips], manifest)
+        build(manifest, out, workers=2, allow_local=True)
+
+    return once("real", make)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with slow tests first, so that no worker begins a long one when the others are done.
+
+    The one that has most tests of the bundled sample is the first of all, and the others of it are the last slow ones:
+    while one worker builds it, the others have something else to do. Needs `--no-loadscope-reorder` (see the Makefile).
+    """
+    slow: dict[Path, int] = {item.path: 0 for item in items if item.get_closest_marker("slow")}
+    for item in items:
+        if item.path in slow:
+            slow[item.path] += "sample_dataset" in getattr(item, "fixturenames", ())
+    most = max(slow.values(), default=0)
+
+    def place(item: pytest.Item) -> int:
+        tests_of_sample = slow.get(item.path)
+        if tests_of_sample is None:
+            return 3
+        return 0 if 0 < tests_of_sample == most else 1 + (tests_of_sample > 0)
+
+    items.sort(key=place)

@@ -1,17 +1,12 @@
 """A user's mistake: one line with the offending value, exit status 2, nothing half-written."""
 
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from benchmark.cli import main
@@ -27,11 +22,6 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     assert "Traceback" not in "\n".join(lines)
     assert lines[-1].startswith("disentbench: ")
     return lines[-1]
-
-
-def no_litter(folder: Path) -> bool:
-    """Whether no temporary file is left below a folder."""
-    return not list(folder.rglob(".tmp-*"))
 
 
 @pytest.mark.parametrize(
@@ -140,39 +130,3 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
     assert re.search(r"disentbench: .*no space left", done.stderr.strip().splitlines()[-1])
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-
-
-def _state(root: Path) -> dict[str, pa.Table]:
-    return {p.relative_to(root).as_posix(): pq.read_table(p) for p in sorted(root.glob("[mcv]*/*.parquet"))}
-
-
-@pytest.mark.slow
-def test_interrupted_and_continued_equals_uninterrupted(sample_dataset: Path, tmp_path: Path) -> None:
-    """Ctrl-C in the middle: exit status 130, one line, nothing half-written; the same command finishes the job."""
-    manifest = tmp_path / "manifest.csv"
-    text = (sample_dataset / "manifest.csv").read_text().splitlines()
-    rows = [text[0], *(line for line in text if line.startswith(("hopper_en", "two_faces")))]
-    manifest.write_text("\n".join(line.replace("file:", f"file:{sample_dataset}/") for line in rows) + "\n")
-    code = "import signal, sys; from benchmark.cli import main; "
-    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a parent in the background leaves it ignored
-    code += "sys.exit(main())"
-    outs = [tmp_path / name for name in ("whole", "stopped")]
-    command = [sys.executable, "-c", code, "build", "--manifest", str(manifest), "--allow-local", "--out"]
-    subprocess.run([*command, str(outs[0])], check=True, capture_output=True)
-    process = subprocess.Popen(
-        [*command, str(outs[1])], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    deadline = time.monotonic() + 60
-    while not list(outs[1].glob("work/01_download/*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert said.strip().splitlines()[-1] == "disentbench: interrupted; give the same command again to go on"
-    assert "Traceback" not in said
-    assert not (outs[1] / "dataset.json").exists()
-    assert no_litter(outs[1])
-    subprocess.run([*command, str(outs[1])], check=True, capture_output=True)
-    whole, stopped = map(_state, outs)
-    assert whole.keys() == stopped.keys()
-    assert all(whole[name].equals(stopped[name]) for name in whole)

@@ -1,6 +1,7 @@
-"""kill -9 at any moment, then the same command: it continues, and the result is that of an uninterrupted run."""
+"""kill -9 or Ctrl-C at any moment, then the same command: it continues, and ends as an uninterrupted run does."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,14 @@ import pytest
 from chdtf.engine.journal import count_entries
 from chdtf.files import sha256_file
 
+pytestmark = pytest.mark.slow
+
+VIDEOS = ("collins_en_weather", "hopper_en_bridge", "two_faces", "no_face")
+CODE = (
+    "import signal, sys; from benchmark.cli import main; "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a parent in the background leaves it ignored
+    "sys.exit(main())"
+)
 UNEQUAL = {"report.html", "work/.lock"}  # the one tells seconds; the other is empty
 
 
@@ -27,6 +36,11 @@ def files(root: Path) -> dict[str, str]:
     }
 
 
+def published(made: dict[str, str]) -> dict[str, str]:
+    """Without the shards of single stages."""
+    return {name: content for name, content in made.items() if not name.startswith("work/0")}
+
+
 def progress(root: Path) -> int:
     """Entries in journals and finished shards of all stages: grows while a build goes on."""
     count = 0
@@ -38,16 +52,34 @@ def progress(root: Path) -> int:
     return count + 8 * len(list((root / "work").rglob("shard-*.parquet")))
 
 
-@pytest.mark.slow
-def test_a_build_killed_again_and_again_equals_an_uninterrupted_one(sample_dataset: Path, tmp_path: Path) -> None:
-    """The bundled sample, killed with SIGKILL three times at ever later moments, among them in mid-clip."""
+@pytest.fixture(scope="module")
+def command(sample_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Build some videos of the sample into the folder that is appended."""
+    header, *rows = (sample_dataset / "manifest.csv").read_text().splitlines()
+    chosen = [row.replace("file:", f"file:{sample_dataset}/") for row in rows if row.startswith(VIDEOS)]
+    assert len(chosen) == len(VIDEOS)
+    manifest = tmp_path_factory.mktemp("some") / "manifest.csv"
+    manifest.write_text("\n".join([header, *chosen]) + "\n")
+    flags = ("build", "--manifest", str(manifest), "--allow-local", "--workers", "2", "--out")
+    return [sys.executable, "-c", CODE, *flags]
+
+
+@pytest.fixture(scope="module")
+def whole(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What an uninterrupted build makes."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    subprocess.run([*command, str(out)], check=True, capture_output=True)
+    return files(out)
+
+
+def test_a_build_killed_again_and_again_equals_an_uninterrupted_one(
+    command: list[str], whole: dict[str, str], tmp_path: Path
+) -> None:
+    """SIGKILL three times at ever later moments, among them in mid-clip."""
     out = tmp_path / "out"
-    manifest = sample_dataset / "manifest.csv"
-    command = [sys.executable, "-c", "from benchmark.cli import main; raise SystemExit(main())"]
-    command += ["build", "--manifest", str(manifest), "--out", str(out), "--allow-local", "--workers", "2"]
     before = 0
-    for step in (1, 5, 20):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    for step in (1, 5, 12):
+        with subprocess.Popen([*command, str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             while progress(out) < before + step:
                 assert process.poll() is None, (process.stderr or sys.stderr).read()
                 time.sleep(0.002)
@@ -56,8 +88,30 @@ def test_a_build_killed_again_and_again_equals_an_uninterrupted_one(sample_datas
         assert progress(out) >= before + step, "what was done is kept"
         before = progress(out)
         assert not (out / "dataset.json").exists()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run([*command, str(out)], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert files(out) == files(sample_dataset)
+    assert files(out) == whole
     outcomes = [json.loads(path.read_text())["outcome"] for path in sorted((out / "runs").iterdir())]
     assert sorted(outcomes) == ["done", *["running"] * 3]
+
+
+def test_interrupted_and_continued_equals_uninterrupted(
+    command: list[str], whole: dict[str, str], tmp_path: Path
+) -> None:
+    """Ctrl-C in the middle: exit status 130, one line, nothing half-written; the same command finishes the job."""
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [*command, str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(out.glob("work/01_download/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.strip().splitlines()[-1] == "disentbench: interrupted; give the same command again to go on"
+    assert "Traceback" not in said
+    assert not (out / "dataset.json").exists()
+    assert not list(out.rglob(".tmp-*"))
+    subprocess.run([*command, str(out)], check=True, capture_output=True)
+    assert published(files(out)) == published(whole)

@@ -26,20 +26,17 @@ def test_a_dataset_is_made_again_from_its_lock(
     accepted = [line for line in lines[1:] if csv.DictReader([lines[0], line]).__next__()["outcome"] == "accepted"]
     for line in accepted:
         assert "file:" in line
-    lock = sample_dataset / "some.lock.csv"  # beside the sources, which its relative addresses count from
+    lock = tmp_path / "some.lock.csv"
     lock.write_text("\n".join([lines[0], *accepted[:3]]) + "\n", encoding="utf-8")
-    (sample_dataset / "some.lock.json").write_bytes((sample_dataset / "lock.json").read_bytes())
-    try:
-        out = tmp_path / "again"
-        assert main(["build", "--manifest", str(lock), "--out", str(out), "--allow-local"]) == 0
-        made, whole = media(out), media(sample_dataset)
-        assert len(made) == 3
-        assert made == {clip: whole[clip] for clip in made}
-        capsys.readouterr()
-        assert main(["diff", str(lock), str(out)]) == 0
-        assert main(["diff", str(sample_dataset / "lock.csv"), str(out)]) == 1
-        assert f"{len(whole) - 3}" in capsys.readouterr().out
-    finally:
-        lock.unlink()
-        (sample_dataset / "some.lock.json").unlink()
+    (tmp_path / "some.lock.json").write_bytes((sample_dataset / "lock.json").read_bytes())
+    (tmp_path / "sources").symlink_to(sample_dataset / "sources")  # its relative addresses count from the lock's folder
+    out = tmp_path / "again"
+    assert main(["build", "--manifest", str(lock), "--out", str(out), "--allow-local"]) == 0
+    made, whole = media(out), media(sample_dataset)
+    assert len(made) == 3
+    assert made == {clip: whole[clip] for clip in made}
+    capsys.readouterr()
+    assert main(["diff", str(lock), str(out)]) == 0
+    assert main(["diff", str(sample_dataset / "lock.csv"), str(out)]) == 1
+    assert f"{len(whole) - 3}" in capsys.readouterr().out
     assert json.loads((out / "dataset.json").read_text())["counts"]["clips_accepted"] == 3

@@ -87,14 +87,17 @@ def test_per_clip_scores_and_records_are_there(results: Path) -> None:
     assert "disenttalk" in (results / "leaderboard.md").read_text(encoding="utf-8")
 
 
-def test_a_second_run_redoes_nothing(sample_dataset: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_redoes_nothing(
+    sample_dataset: Path, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def state() -> dict[str, int]:
         kept = [path for path in results.rglob("*") if path.suffix in (".mp4", ".wav", ".png", ".parquet", ".npy")]
         return {str(path): path.stat().st_mtime_ns for path in kept}
 
     monkeypatch.setenv("DISENTBENCH_WEIGHTS", str(results.parent / "no_weights"))
+    data = shutil.copytree(sample_dataset, tmp_path / "sample")  # a build holds its folder; others read this one
     before, csv_before, started = state(), (results / "leaderboard.csv").read_bytes(), time.monotonic()
-    assert main(["build", "--out", str(sample_dataset)]) == 0
+    assert main(["build", "--out", str(data)]) == 0
     assert main([*RUN, "--data", str(sample_dataset), "--results", str(results)]) == 0
     assert state() == before
     assert (results / "leaderboard.csv").read_bytes() == csv_before

@@ -12,11 +12,11 @@ import pytest
 
 from benchmark.cli import main
 from chdtf.clip import read_clips
-from chdtf.manifest import ManifestRow, from_folder, write_manifest
+from chdtf.manifest import ManifestRow, write_manifest
 
 pytestmark = pytest.mark.slow
 
-SERVED = ("clips/may_5s.mp4", "clips/grid_bbaf2n.mpg", "clips/merkel_0.avi", "hard/no_audio_stream.mp4")
+SERVED = ("clips/may_5s.mp4", "clips/grid_bbaf2n.mpg", "clips/merkel_15.avi", "hard/no_audio_stream.mp4")
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -38,28 +38,23 @@ def address(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread.join()
 
 
-def test_clips_from_the_web_are_the_clips_from_the_disk(shared: Path, address: str, tmp_path: Path) -> None:
+def test_clips_from_the_web_are_the_clips_from_the_disk(
+    shared: Path, real_dataset: Path, address: str, tmp_path: Path
+) -> None:
     """The same videos by `http:` and by `file:` give the same clips; what the server lacks is a rejected row."""
-    local = [row for folder in ("clips", "hard") for row in from_folder(shared / "data" / folder)]
-    names = {Path(name).stem: name for name in SERVED}
-    disk = [row for row in local if row.video_id in names]
+    served = {Path(name).stem: name for name in (*SERVED, "clips/gone.mp4")}
     web = [
-        ManifestRow(row.video_id, f"{address}/{names[row.video_id]}", speaker_id="s", language="und", license="unknown")
-        for row in disk
+        ManifestRow(video_id, f"{address}/{name}", speaker_id="s", language="und", license="unknown")
+        for video_id, name in served.items()
     ]
-    gone = ManifestRow("gone", f"{address}/clips/gone.mp4", speaker_id="s", language="und", license="unknown")
-    write_manifest(disk, tmp_path / "disk.csv")
-    write_manifest([*web, gone], tmp_path / "web.csv")
-    assert (
-        main(["build", "--manifest", str(tmp_path / "disk.csv"), "--out", str(tmp_path / "disk"), "--allow-local"]) == 0
-    )
+    write_manifest(web, tmp_path / "web.csv")
     assert (
         main(["build", "--manifest", str(tmp_path / "web.csv"), "--out", str(tmp_path / "web"), "--allow-local"]) == 0
     )
-    by_disk, by_web = ({c.clip_id: c for c in read_clips(tmp_path / name)} for name in ("disk", "web"))
-    assert sorted(by_disk) == sorted(by_web) == ["grid_bbaf2n_000", "may_5s_000", "merkel_0_000"]
-    for clip_id, clip in by_disk.items():
-        assert clip.video_bytes() == by_web[clip_id].video_bytes()
-        assert np.array_equal(clip.coefficients().expression, by_web[clip_id].coefficients().expression)
+    by_disk, by_web = ({c.clip_id: c for c in read_clips(root)} for root in (real_dataset, tmp_path / "web"))
+    assert sorted(by_web) == ["grid_bbaf2n_000", "may_5s_000", "merkel_15_000"]
+    for clip_id, clip in by_web.items():
+        assert clip.video_bytes() == by_disk[clip_id].video_bytes()
+        assert np.array_equal(clip.coefficients().expression, by_disk[clip_id].coefficients().expression)
     rejected = {r["video_id"]: r["reason"] for r in pq.read_table(tmp_path / "web" / "rejected.parquet").to_pylist()}
     assert rejected == {"no_audio_stream": "no_audio", "gone": "gone"}
