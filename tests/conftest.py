@@ -15,9 +15,6 @@ from hypothesis import settings
 settings.register_profile("ci", derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores already; read when torch is imported
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 _LOOPBACK = ("127.", "::1", "localhost")
 
