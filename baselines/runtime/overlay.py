@@ -37,5 +37,4 @@ def _put(source: Path, target: Path, made: set[Path], link: bool = False) -> Non
     elif link or (source.stat().st_size >= LINK_FROM_BYTES and source.suffix != ".py"):
         os.symlink(source.absolute(), target)
     else:
-        shutil.copyfile(source, target)
-        shutil.copymode(source, target)
+        shutil.copy2(source, target)  # with its time of change, so that compiled modules are found again
