@@ -128,9 +128,8 @@ def _of_pinned(method: Method, checkout: Checkout) -> list[Problem]:
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
         if found != pinned.sha256:
             what = f"{path}: sha256 should be {pinned.sha256}, is {found}"
-            problems.append(
-                Problem("wrong_pinned_file", what, (f"git -C {checkout.folder} checkout -- {pinned.path}",))
-            )
+            back = f"git -C {shlex.quote(str(checkout.folder))} checkout -- {pinned.path}"
+            problems.append(Problem("wrong_pinned_file", what, (back,)))
     return problems
 
 
@@ -178,6 +177,3 @@ def declared_panel(method: Method, generated: bool) -> tuple[int, int, int, int]
     """Where its face is inside its output: a reduced configuration may have a panel of its own."""
     about = method.wrapped
     return about.generated.panel if generated and about and about.generated.panel else method.panel
-
-
-__all__ = ["OK", "READY", "Installation", "Problem", "declared_panel", "examine", "wrapped"]

@@ -31,16 +31,9 @@ _OPTIONAL = (
     "wrapped",
 )  # no part of the fingerprint of those that have none
 # what is said of a method, how long it may take, and what is undone in its videos: none of it changes them
-_SAID = ("label", "role", "paper", "upstream", "license", "weights_license", "eye_blink", "category", "notes")
-_SAID += (
-    "deviations",
-    "paper_results",
-    "timeout_s",
-    "panel",
-    "frame_offset",
-    "geometry",
-    "size_px",
-    "audio_shift_frames",
+_SAID = (
+    *("label", "role", "paper", "upstream", "license", "weights_license", "eye_blink", "category", "notes"),
+    *("deviations", "paper_results", "timeout_s", "panel", "frame_offset", "geometry", "size_px"),
 )
 _CHOICES = {"role": ROLES, "input": ("image", "video"), "audio": ("original", "own"), "seed": ("", *SEEDS)}
 _TABLES = ("run", "inputs", "generated", "weights")

@@ -1,5 +1,6 @@
 """Whether a method's file is a video of its clip; what is none gets a reason and never a number."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,6 @@ def reason_of(output: Path, trouble: str) -> str | None:
     said = output.with_suffix(".error")
     if said.exists():
         words = " ".join(said.read_text(encoding="utf-8", errors="replace").split())[:500]
-        import re
-
         return words if re.match(_WORD, words) else f"refused: {words}"
     if not output.exists():
         return f"no_output: {trouble or 'the method ended well and wrote nothing'}"

@@ -80,10 +80,9 @@ def _judged(weight: WeightFile, path: Path, sha256: str, notes: Mapping[str, Any
             return Found(weight, path, OK, sha256, is_new=True)
         wanted, since = trusted, notes[weight.path].get("first_used", "an earlier run")
         if sha256 != wanted:
-            detail = (
-                f"sha256 is {sha256}, but was {wanted} when first used ({since}); put that file back, or remove its "
-            )
-            return Found(weight, path, WRONG, sha256, detail=detail + f"entry from {_NOTES} to trust the new one")
+            detail = f"sha256 is {sha256}, but was {wanted} when first used ({since}); "
+            detail += f"put that file back, or remove its entry from {_NOTES} to trust the new one"
+            return Found(weight, path, WRONG, sha256, detail=detail)
     if sha256 != wanted:
         return Found(weight, path, WRONG, sha256, detail=f"sha256 is {sha256}, expected {wanted}")
     return Found(weight, path, OK, sha256)

@@ -1,1 +1,1 @@
-"""What runs under upstream's own Python (3.8 or later): standard library only, no import of the rest of this project."""
+"""What runs under upstream's own Python (3.8 or later): standard library only, nothing else of this project."""

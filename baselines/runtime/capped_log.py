@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import threading
 from pathlib import Path
-from typing import IO, Deque
+from typing import IO
 
 HEAD_BYTES = 512 * 1024
 TAIL_BYTES = 512 * 1024
@@ -20,7 +20,7 @@ class CappedLog:
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         self._stream, self._path = stream, path
-        self._tail: Deque[bytes] = collections.deque()
+        self._tail: collections.deque[bytes] = collections.deque()
         self._tail_bytes = self.total_bytes = 0
         self._thread = threading.Thread(target=self._copy, daemon=True)
         self._thread.start()

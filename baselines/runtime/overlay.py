@@ -33,8 +33,8 @@ def _put(source: Path, target: Path, made: set[Path], link: bool = False) -> Non
         target.parent.mkdir(parents=True, exist_ok=True)
         made.add(target.parent)
     if source.is_symlink() and not link:
-        os.symlink(os.readlink(source), target)  # links within the checkout stay within the overlay
+        target.symlink_to(os.readlink(source))  # links within the checkout stay within the overlay
     elif link or (source.stat().st_size >= LINK_FROM_BYTES and source.suffix != ".py"):
-        os.symlink(source.absolute(), target)
+        target.symlink_to(source.absolute())
     else:
         shutil.copy2(source, target)  # with its time of change, so that compiled modules are found again

@@ -40,7 +40,7 @@ _NETWORK = re.compile(
 
 
 class Refused(Exception):
-    """This clip cannot be made; the message, `word: why`, becomes its reason."""
+    """Said of a clip that cannot be made; the message, `word: why`, becomes its reason."""
 
 
 class Task:
@@ -106,7 +106,7 @@ Hook = Callable[[Task], None]
 
 
 def run(job_file: Path, prepare: Hook | None = None, collect: Hook | None = None) -> None:
-    """Make every output of the job that is not there yet. `collect` runs after the command, before its output is taken."""
+    """Make every output of the job that is not there yet; `collect` runs between the command and taking its output."""
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     for item in job["items"]:
         output = Path(item["output"])
