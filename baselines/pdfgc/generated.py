@@ -1,0 +1,38 @@
+"""Generated weights for PD-FGC: upstream's own four networks with random parameters, in the files that it loads.
+
+`generated.py FOLDER`, in upstream's checkout (its configuration names the sizes), writes `FOLDER/checkpoints/*.pth`:
+plain state dicts, as `lib/model_builder.py` merges them into the networks.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+SEED = 1
+NOISE = 0.3  # weight of the generator's noise, zero when it is built: so that the pictures show whether it is seeded
+
+
+def main(folder: Path) -> None:
+    """Build the networks as upstream's configuration has them and save each one's state below `folder`."""
+    sys.argv = [sys.argv[0]]  # upstream's configuration reads the command line when it is imported
+    from lib.config.config import cfg
+    from lib.models.networks import define_networks
+
+    torch.manual_seed(SEED)
+    for name in ("appearance", "motion", "audio", "generator"):
+        table = cfg.model["net_" + name]
+        network = define_networks(cfg, table.model_name, table.model_type)
+        for module in network.modules():
+            if type(module).__name__ == "NoiseInjection":
+                module.weight.data.fill_(NOISE)
+        path = folder / table.pretrained_model
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(network.state_dict(), str(path))
+        print(path, sum(one.numel() for one in network.parameters()), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
