@@ -60,7 +60,7 @@ def openface_poses(landmarks: np.ndarray, width: int = FRAME_SIZE_PX, height: in
     camera = openface_camera(width, height)
     first = _similarity(landmarks)
     poses = np.empty((len(landmarks), 6))
-    for number, frame in enumerate(landmarks[:, points, :2].astype(np.float64)):
+    for number, frame in enumerate(np.ascontiguousarray(landmarks[:, points, :2], np.float64)):
         turn = Rotation.from_matrix(first.rotation[number]).as_rotvec()
         depth = camera[0, 0] * EYE_CORNERS_MM / first.scale[number]
         middle = frame.mean(axis=0) - camera[:2, 2]
@@ -87,7 +87,7 @@ def bfm_poses(landmarks: np.ndarray, width: int = FRAME_SIZE_PX, height: int = F
     found = _similarity(landmarks[valid])
     rotation = np.zeros((frames, 3))
     translation, scale = np.zeros((frames, 3)), np.zeros(frames)
-    tilt = Rotation.from_euler("x", _BFM_PITCH_RAD)  # -pitch about Deep3DFaceRecon's x; y and z point the other way
+    tilt = Rotation.from_euler("x", -_BFM_PITCH_RAD)  # x is the same axis in both
     rotation[valid] = (Rotation.from_matrix(found.rotation) * tilt).as_rotvec()
     translation[valid], scale[valid] = found.translation, found.scale
     fit = Coefficients(
