@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 from baselines.checkout import Checkout, read_checkout
 from baselines.environment import Environment, find_environment, home
@@ -71,6 +72,20 @@ class Installation:
         """Names of the stand-ins for modules that upstream's process gets."""
         found = wrapped(self.method)
         return (*found.run.stubs, *(found.generated.stubs if self.generated else ()))
+
+    def account(self) -> dict[str, Any]:
+        """What a run record says of it."""
+        return {
+            "state": self.state,
+            "revision": self.checkout.revision,
+            "changed_files": list(self.checkout.changes),
+            "weights": {one.weight.path: one.sha256 for one in self.weights},
+            "python": self.environment.version,
+            "environment": self.environment.folder.name,
+            "device": self.device,
+            "shims": list(self.shims),
+            "stubs": list(self.stubs),
+        }
 
     def fingerprint(self) -> str:
         """Hash of what is installed as far as it determines the videos: changes, weights, shims, stand-ins, device."""

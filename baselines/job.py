@@ -45,9 +45,25 @@ def write_job(
         return Job((sys.executable, str(method.driver), str(file)), environment)
     job = _wrapped_job(installation, items, outputs, extras, work)
     write_text(file, json.dumps(job, indent=1))
-    environment = {key: value for key, value in os.environ.items() if key not in _DROPPED}
-    environment |= {"PYTHONPATH": str(RUNTIME), "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
+    environment = {**driver_environment(), "PYTHONPATH": str(RUNTIME)}
     return Job((str(installation.environment.python), str(method.driver), str(file)), environment)
+
+
+def driver_environment() -> dict[str, str]:
+    """What a process in another environment inherits of ours: nothing that leads its Python back here."""
+    environment = {key: value for key, value in os.environ.items() if key not in _DROPPED}
+    return {**environment, "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1"}
+
+
+def shim_environment(installation: Installation, work: Path) -> dict[str, str]:
+    """What upstream's process gets: shims and stand-ins on its path, no network, scratch files below `work`."""
+    path = [FOLDER / "shims" / "path", *(FOLDER / "stubs" / name for name in installation.stubs)]
+    return {
+        **_offline(work),
+        "PYTHONPATH": os.pathsep.join(map(str, path)),
+        "DISENTBENCH_SHIMS": ",".join(installation.shims),
+        **wrapped(installation.method).run.environment,
+    }
 
 
 def _own_job(method: Method, items: Sequence[Item], outputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -80,7 +96,6 @@ def _wrapped_job(
     method, about = installation.method, wrapped(installation.method)
     on_cpu = about.run.cpu_arguments if installation.device == "cpu" else ()
     smaller = about.generated.arguments if installation.generated else ()
-    stubs = [str(FOLDER / "stubs" / name) for name in installation.stubs]
     return {
         "device": installation.device,
         "weights_origin": "generated" if installation.generated else "supplied",
@@ -91,8 +106,7 @@ def _wrapped_job(
         "work": str(work),
         "command": [*about.run.command, *on_cpu, *smaller],
         "output": about.run.output,
-        "environment": {**_offline(work), "DISENTBENCH_SHIMS": ",".join(installation.shims), **about.run.environment},
-        "python_path": [str(FOLDER / "shims" / "path"), *stubs],
+        "environment": shim_environment(installation, work),
         "items": [
             {
                 "clip_id": item.clip_id,

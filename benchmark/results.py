@@ -22,6 +22,7 @@ from chdtf.errors import UserError
 from chdtf.tombstones import Tombstones
 
 NOTHING_WITHDRAWN = Tombstones()
+GENERATED_WEIGHTS = "generated_weights"  # in the configuration of a run that proves wrappers and measures nothing
 Key = tuple[str, str, str, str]  # data set, method, clip, metric
 
 
@@ -57,6 +58,8 @@ def read_results(folder: Path, dataset: str = "") -> Results:
         raise UserError(f"{folder}: no scores/*.parquet; name folders that disentbench run or score wrote")
     records = [_record(path) for path in sorted((folder / "runs").glob("*.json"))]  # named by time
     configs = [_mapping(record.get("config")) for record in records]
+    if any(config.get(GENERATED_WEIGHTS) for config in configs):
+        raise UserError(f"{folder}: of generated weights, which prove a wrapper and measure nothing; leave it away")
     names = [config.get("dataset") or Path(config["data"]).name for config in configs if _names_dataset(config)]
     kinds: dict[str, str] = {}
     for config in configs:

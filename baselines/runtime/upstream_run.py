@@ -180,8 +180,7 @@ def _command(command: list[str], task: Task, log_file: Path) -> int:
     environment = {**os.environ, **task.job["environment"], "DISENTBENCH_SEED": task.values["seed"]}
     environment["HOME"] = str(home)
     environment["TORCH_HOME"] = str(task.folder / "torch_home")
-    paths = [*task.job["python_path"], str(task.folder)]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment["PYTHONPATH"] = os.pathsep.join([task.job["environment"]["PYTHONPATH"], str(task.folder)])
     print("   " + " ".join(command), flush=True)
     process = subprocess.Popen(
         command,

@@ -38,6 +38,21 @@ def known_facts(names: Iterable[str]) -> "dict[str, MethodFacts]":
     return facts
 
 
+def method_notes(names: Iterable[str]) -> list[str]:
+    """What must be read beside the numbers of wrapped methods: fixed style and pose clips, and deviations."""
+    from baselines.method import load_method, method_names
+
+    known = set(method_names())
+    notes = []
+    for name in sorted(known & set(names)):
+        method = load_method(name)
+        pinned = method.wrapped.run.pinned if method.wrapped else ()
+        said = [f"fixed input {one.path} (sha256 {one.sha256[:12]})" for one in pinned]
+        if told := "; ".join([*said, *method.deviations]):
+            notes.append(f"{method.label}: {told}.")
+    return notes
+
+
 def with_recorded_facts(known: "Mapping[str, MethodFacts]", runs: Iterable[Path]) -> "dict[str, MethodFacts]":
     """What is known of methods, with what `disentbench score` was told of them and recorded below `runs`.
 

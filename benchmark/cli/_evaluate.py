@@ -2,8 +2,9 @@
 
 import collections
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from benchmark.cli._console import progress, say
@@ -12,6 +13,7 @@ from chdtf.errors import UserError
 
 if TYPE_CHECKING:
     from baselines.generate import Generated, Item
+    from baselines.installation import Installation
     from baselines.method import Method
     from benchmark.clip_score import ScoreItem
     from benchmark.metric import MetricBase
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"reference": "ground_truth", "method": "method", "control": "control"}
 NEEDS_TWO_CLIPS = "gt_shuffled"
+_OURS: "Mapping[str, Installation]" = MappingProxyType({})
 
 
 def evaluate(
@@ -33,12 +36,21 @@ def evaluate(
     workers: int,
     runner: "Runner | None" = None,
     keep_normalised: bool = False,
+    installations: "Mapping[str, Installation]" = _OURS,
+    proof: bool = False,
+    printed_everywhere: bool = False,
 ) -> int:
-    """Generate, score and tabulate; returns the exit status: 1 when a method left a clip without a video."""
+    """Generate, score and tabulate; returns the exit status: 1 when a method left a clip without a video.
+
+    `installations` are those of wrapped methods; one with problems costs that method's rows their values. With `proof`
+    the weights are generated ones: the scores are shown and kept, but no leaderboard is made of them. With
+    `printed_everywhere` the paper's rows stand below data sets of any name.
+    """
     from baselines.generate import stage_inputs
     from benchmark.bootstrap import SEED as BOOTSTRAP_SEED
     from benchmark.cli._board import make_folder
-    from benchmark.cli._scoring import score_and_keep, show, weights_used
+    from benchmark.cli._scoring import score_and_keep, show, show_proof, weights_used
+    from benchmark.results import GENERATED_WEIGHTS
     from benchmark.withdrawn import withdrawn_clips
     from chdtf import tombstones
     from chdtf.record import RunRecord
@@ -51,6 +63,7 @@ def evaluate(
     methods = _fitting(methods, len(left))
     dataset, kinds = data.resolve().name, {method.name: _KINDS[method.role] for method in methods}
     config = {"data": str(data), "split": split, "metrics": [metric.name for metric in metrics]}
+    config |= {GENERATED_WEIGHTS: True} if proof else {}
     record = RunRecord.start(sys.argv, {**config, "dataset": dataset, "kinds": kinds, **_own_rows(methods)})
     record.inputs = {clip.clip_id: clip.video_id for clip in left}
     record.weights = weights_used(metrics)
@@ -61,29 +74,52 @@ def evaluate(
         items = {item.clip_id: item for item in stage_inputs(left, results / "inputs")}
         seeds = {clip_id: item.seed for clip_id, item in items.items()}
         record.config["seeds"] = {"bootstrap": BOOTSTRAP_SEED, "clips": seeds}
-        made = {method.name: _generate(method, list(items.values()), results, record) for method in methods}
+        made = {
+            method.name: _generate(method, left, list(items.values()), results, record, installations.get(method.name))
+            for method in methods
+        }
         jobs = {
             method.name: [_score_item(method, clip, items, made[method.name], withdrawn, results) for clip in clips]
             for method in methods
         }
-        normalise = {method.name: _normalise(method) for method in methods}
+        normalise = {method.name: _normalise(method, proof) for method in methods}
         scores = score_and_keep(jobs, results, metrics, normalise, workers, runner, keep_normalised)
-        show(scores, jobs, kinds, dataset, results)
-        missing = [one for found in made.values() for one in found.values() if one.reason]
+        if proof:
+            show_proof(scores, metrics)
+        else:
+            show(scores, jobs, kinds, dataset, results, printed_everywhere)
+        missing = [one for name in made if _can_run(installations, name) for one in made[name].values() if one.reason]
         outcome = "incomplete" if missing else "done"
     except KeyboardInterrupt:
         outcome = "interrupted"
         raise
     finally:
         record.finish(results, outcome)
+    _tell(made, withdrawn, installations, results)
+    return 1 if missing else 0
+
+
+def _tell(
+    made: "Mapping[str, Mapping[str, Generated]]",
+    withdrawn: Mapping[str, str],
+    installations: "Mapping[str, Installation]",
+    results: Path,
+) -> None:
+    """Where the videos are, and which are not there, each with its reason."""
     say(f"videos:   {results / 'generated'}")
     for clip_id, words in withdrawn.items():
         say(f"left out: {clip_id}, {words}")
     for method_name, found in made.items():
+        if not _can_run(installations, method_name):
+            say(f"not installed: {method_name}: {installations[method_name].state}")
+            continue
         for one in found.values():
             if one.reason:
                 say(f"not generated: {method_name}, {one.clip_id}: {one.reason}")
-    return 1 if missing else 0
+
+
+def _can_run(installations: "Mapping[str, Installation]", name: str) -> bool:
+    return name not in installations or not installations[name].problems
 
 
 def _own_rows(methods: "Sequence[Method]") -> dict[str, dict[str, dict[str, str]]]:
@@ -119,23 +155,40 @@ def _fitting(methods: "Sequence[Method]", num_clips: int) -> "list[Method]":
     return [method for method in methods if method.name != NEEDS_TWO_CLIPS]
 
 
-def _generate(method: "Method", items: "Sequence[Item]", results: Path, record: "RunRecord") -> "dict[str, Generated]":
+def _generate(
+    method: "Method",
+    clips: "Sequence[Clip]",
+    items: "Sequence[Item]",
+    results: Path,
+    record: "RunRecord",
+    installation: "Installation | None",
+) -> "dict[str, Generated]":
     """Make a method's videos; returns what became of every clip."""
     from baselines.generate import generate
+    from baselines.stage import stage_extras
 
     record.config.setdefault("methods", {})[method.name] = method.fingerprint()
+    can_run = installation is not None and not installation.problems
     with progress(f"Generating: {method.name}") as report:
-        made = generate(method, items, results / "generated" / method.name, report)
+        extras = stage_extras(method, clips, items, results / "inputs" / "derived") if can_run else {}
+        made = generate(method, items, results / "generated" / method.name, report, installation, extras)
     if seconds := sum(one.seconds for one in made):
         record.details.setdefault("seconds_to_generate", {})[method.name] = round(seconds, 2)
+    if installation is not None:
+        record.details.setdefault("installations", {})[method.name] = installation.account()
+    if memory := [one.gpu_memory_mb for one in made if one.gpu_memory_mb is not None]:
+        record.details.setdefault("gpu_memory_mb", {})[method.name] = max(memory)
     return {one.clip_id: one for one in made}
 
 
-def _normalise(method: "Method") -> "Normalise":
+def _normalise(method: "Method", generated: bool) -> "Normalise":
     """What is undone in a method's videos, as its `method.toml` says."""
+    from baselines.installation import declared_panel
     from benchmark.normalise import Normalise
 
-    return Normalise(panel=method.panel, offset_frames=method.frame_offset, geometry=method.geometry)
+    return Normalise(
+        panel=declared_panel(method, generated), offset_frames=method.frame_offset, geometry=method.geometry
+    )
 
 
 def _score_item(

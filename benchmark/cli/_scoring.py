@@ -56,13 +56,16 @@ def show(
     kinds: Mapping[str, str],
     dataset: str,
     out: Path,
+    printed_everywhere: bool = False,
 ) -> None:
     """Write the tables and the page below `out`, print the leaderboard, and say where everything is."""
-    from benchmark.cli._board import known_facts, with_recorded_facts, write_and_show
+    from benchmark.cli._board import known_facts, method_notes, with_recorded_facts, write_and_show
     from benchmark.tables.make import facts_of_kinds, make_board
     from benchmark.tables.page_data import REFERENCE
 
-    board = make_board({dataset: scores}, facts_of_kinds(kinds, with_recorded_facts(known_facts(scores), [out])))
+    facts = facts_of_kinds(kinds, with_recorded_facts(known_facts(scores), [out]))
+    notes = method_notes(scores)
+    board = make_board({dataset: scores}, facts, notes=notes, printed_everywhere=printed_everywhere)
     files = {
         (dataset, name, item.clip_id): path
         for method, items in jobs.items()
@@ -74,6 +77,17 @@ def show(
     say(f"per clip: {out / 'scores'}")
     if (out / "normalised").is_dir():
         say(f"as seen:  {out / 'normalised'}")
+
+
+def show_proof(scores: "Mapping[str, list[ClipScore]]", metrics: "Sequence[MetricBase]") -> None:
+    """A line for each method whose weights are generated: how many clips came through, never a mean of anything."""
+    say("weights: generated - these videos prove the wrappers; their scores stand in no leaderboard")
+    for method, found in sorted(scores.items()):
+        for metric in metrics:
+            part = [score for score in found if score.metric == metric.name]
+            scored = sum(score.reason is None for score in part)
+            reasons = sorted({score.reason for score in part if score.reason is not None})
+            say(f"{method:<14} {metric.label:<18} {scored} of {len(part)} clips scored  {'; '.join(reasons)}".rstrip())
 
 
 def weights_used(metrics: "Sequence[MetricBase]") -> dict[str, str]:

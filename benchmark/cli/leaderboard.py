@@ -45,7 +45,7 @@ class Command:
 
     def run(self) -> int:
         """Merge, judge, write, print."""
-        from benchmark.cli._board import known_facts, make_folder, with_recorded_facts, write_and_show
+        from benchmark.cli._board import known_facts, make_folder, method_notes, with_recorded_facts, write_and_show
         from benchmark.results import merge, read_results
         from benchmark.tables.make import facts_of_kinds, make_board
         from benchmark.withdrawn import is_withdrawn
@@ -64,7 +64,7 @@ class Command:
         merged = merge([read_results(run, self.dataset) for run in dict.fromkeys(self.runs)], tombstones.find())
         methods = {method for found in merged.scores.values() for method in found}
         facts = facts_of_kinds(merged.kinds, with_recorded_facts(known_facts(methods), self.runs))
-        board = make_board(merged.scores, facts, printed, merged.notes)
+        board = make_board(merged.scores, facts, printed, (*merged.notes, *method_notes(methods)))
         make_folder(self.out)
         write_and_show(board, merged.scores, merged.files, self.out)
         self._write_hub(board, sorted(merged.scores))

@@ -16,6 +16,7 @@ from chdtf.errors import UserError
 if TYPE_CHECKING:
     from baselines.method import Method
 
+ALL = "all"
 ALWAYS = ("gt", "gt_shifted", "gt_shuffled", "still")  # the rows that every table needs to be read
 
 
@@ -28,7 +29,8 @@ class Command:
     """
 
     method: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")]
-    """Methods by folder name below baselines/ (disentbench methods lists them)."""
+    """Methods by folder name below baselines/ (disentbench methods lists them), or all: every method that is installed
+    is run, of the others the tables say why not, and the paper's numbers stand beside."""
     checkpoint: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE [NAME=FILE ...]")] = ()
     """Checkpoints for the method that takes one (disenttalk), each a row of its own in place of the committed one's.
     NAME, by default that of the file or of its folder, stands in the tables."""
@@ -40,6 +42,9 @@ class Command:
     """Metrics to compute. Default: all."""
     split: str = "test"
     """Split whose clips are generated: train, val or test."""
+    generated_weights: bool = False
+    """Run wrapped methods with weights from disentbench methods generate-weights, which proves the wrappers. Goes to
+    RESULTS/generated_weights and into no leaderboard."""
     keep_normalised: bool = False
     """Write the videos as the metrics saw them, lossless, to RESULTS/normalised."""
     workers: int = os.cpu_count() or 1
@@ -51,17 +56,49 @@ class Command:
 
     def run(self) -> int:
         """Generate, score, and print the leaderboard."""
+        from baselines.installation import examine
         from baselines.method import load_method
         from benchmark.cli._scoring import ray_runner
         from benchmark.metric import get_metric, metric_names
 
-        methods = [load_method(name) for name in dict.fromkeys(("gt", *self.method, *ALWAYS))]
+        named = self._named_methods()
+        always = () if self.generated_weights else ALWAYS
+        methods = [load_method(name) for name in dict.fromkeys((*always[:1], *named, *always))]
         if self.checkpoint:
             methods = with_checkpoints(methods, self.checkpoint)
+        installations = {m.name: examine(m, self.generated_weights) for m in methods if m.wrapped is not None}
         metrics = [get_metric(name) for name in self.metric or metric_names()]
         results = self.results or Path("results") / self.data.resolve().name
+        results = results / "generated_weights" if self.generated_weights else results
         runner = ray_runner(self.engine, self.ray_address, self.workers)
-        return evaluate(self.data, self.split, methods, metrics, results, self.workers, runner, self.keep_normalised)
+        status = evaluate(
+            self.data,
+            self.split,
+            methods,
+            metrics,
+            results,
+            self.workers,
+            runner,
+            self.keep_normalised,
+            installations,
+            proof=self.generated_weights,
+            printed_everywhere=ALL in self.method,
+        )
+        absent = [name for name in self.method if name in installations and installations[name].problems]
+        return 1 if absent else status
+
+    def _named_methods(self) -> list[str]:
+        """The methods asked for; `all` stands for every one, with `--generated-weights` for every wrapped one."""
+        from baselines.method import load_method, method_names
+
+        every = [m for m in map(load_method, method_names()) if m.role == "method"]
+        own = [m.name for m in every if m.wrapped is None]
+        named = [m.name for m in every] if ALL in self.method else list(self.method)
+        if not self.generated_weights:
+            return named
+        if ours := [name for name in self.method if name in own]:
+            raise UserError(f"--generated-weights: {ours[0]} is this project's own and has weights; leave it away")
+        return [name for name in named if name not in own]
 
 
 def with_checkpoints(methods: "Sequence[Method]", given: Sequence[str]) -> "list[Method]":

@@ -22,11 +22,13 @@ def make_board(
     facts: Mapping[str, MethodFacts],
     printed: Collection[str] = COMPARED,
     notes: Sequence[str] = (),
+    printed_everywhere: bool = False,
 ) -> Board:
     """The board of results per clip by data set and method.
 
     Every split of a data set has a table of its own. `printed` names the tables of the paper whose rows are shown
-    beside data sets of their names. Paper-compatible rows, controls and rows on other clips are not ranked.
+    beside data sets of their names, or with `printed_everywhere` as tables of their own too. Paper-compatible rows,
+    controls and rows on other clips are not ranked.
     """
     rows: list[ScoreRow] = []
     told: list[str] = []
@@ -41,6 +43,9 @@ def make_board(
             told += _incomparable(table, dataset, split)
             rows += with_ties(table, part, found)
     rows += paper_rows(sorted(scores), printed)
+    if printed_everywhere:
+        shown = {name.lower() for name in scores}
+        rows += [row for row in paper_rows(None, printed) if row.dataset not in shown]
     gates = judge_gates(rows, list(metrics.values()), facts)
     return Board(tuple(rows), dict(facts), paper_facts(), gates, (*notes, *dict.fromkeys(told)))
 
