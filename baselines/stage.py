@@ -3,11 +3,16 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 
+from baselines.inputs import Input, Unavailable, get_input
+from baselines.inputs.source import Source
 from baselines.method import Method
 from chdtf.clip import Clip
 from chdtf.files import atomic_path, sha256_file
@@ -60,8 +65,6 @@ def stage_extras(method: Method, clips: Sequence[Clip], items: Sequence[Item], f
     A clip from which one cannot be derived comes back with the reason. Raises `UserError` for a kind or an option that
     is not known.
     """
-    from baselines.inputs import get_input
-
     if method.wrapped is None:
         return {}
     tables = method.wrapped.inputs
@@ -74,15 +77,21 @@ def stage_extras(method: Method, clips: Sequence[Clip], items: Sequence[Item], f
     return {item.clip_id: _extra(by_id[item.clip_id], item, wanted, keys, folder) for item in items}
 
 
-def _extra(clip: Clip, item: Item, wanted: dict, keys: dict[str, str], folder: Path) -> Extra:  # type: ignore[type-arg]
-    from baselines.inputs import Unavailable
-    from baselines.inputs.source import Source
+def _key_of_clip(clip: Clip, item: Item) -> str:
+    """Hash of all that is derived from: picture, sound, landmarks, coefficients, language."""
+    digest = hashlib.sha256(f"{clip.language} {sha256_file(item.video)} {sha256_file(item.audio)}".encode())
+    coefficients = clip.coefficients()
+    for array in (clip.landmarks(), coefficients.expression, coefficients.identity):
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:10]
 
+
+def _extra(clip: Clip, item: Item, wanted: Mapping[str, Input], keys: Mapping[str, str], folder: Path) -> Extra:
     source = Source(clip)
-    of_video = sha256_file(item.video)[:8]
+    of_clip = _key_of_clip(clip, item)
     found: dict[str, Path] = {}
     for name, kind in wanted.items():
-        path = folder / keys[name] / f"{item.clip_id}-{of_video}{kind.suffix}"
+        path = folder / keys[name] / f"{item.clip_id}-{of_clip}{kind.suffix}"
         found[name] = path
         if path.exists():
             continue
@@ -93,10 +102,7 @@ def _extra(clip: Clip, item: Item, wanted: dict, keys: dict[str, str], folder: P
     return Extra(found)
 
 
-def _derive(kind, source, path: Path) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
-    import shutil
-    import tempfile
-
+def _derive(kind: Input, source: Source, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as temporary:
         made = Path(temporary) / f"made{kind.suffix}"
@@ -104,7 +110,6 @@ def _derive(kind, source, path: Path) -> None:  # type: ignore[no-untyped-def] #
         shutil.move(made, path)
 
 
-def _key(table: object, version: int) -> str:
+def _key(table: Mapping[str, Any], version: int) -> str:
     text = json.dumps([table, version], sort_keys=True)
-    kind = table["kind"] if isinstance(table, dict) else ""
-    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    return f"{table['kind']}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

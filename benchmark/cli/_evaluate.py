@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.cli._console import progress, say
 from benchmark.cli.build import SAMPLE
@@ -62,7 +62,7 @@ def evaluate(
     left = [clip for clip in clips if clip.clip_id not in withdrawn]
     methods = _fitting(methods, len(left))
     dataset, kinds = data.resolve().name, {method.name: _KINDS[method.role] for method in methods}
-    config = {"data": str(data), "split": split, "metrics": [metric.name for metric in metrics]}
+    config: dict[str, Any] = {"data": str(data), "split": split, "metrics": [metric.name for metric in metrics]}
     config |= {GENERATED_WEIGHTS: True} if proof else {}
     record = RunRecord.start(sys.argv, {**config, "dataset": dataset, "kinds": kinds, **_own_rows(methods)})
     record.inputs = {clip.clip_id: clip.video_id for clip in left}

@@ -54,9 +54,7 @@ def _tell_parts(found: "Installation") -> None:
     say(f"python:   {found.environment.folder} {f'(Python {python})' if python else 'not made'}")
     for one in found.weights:
         known = "declared" if one.weight.sha256 != "unknown" else "not declared"
-        say(
-            f"file:     {one.state:<8} {one.path} {f'sha256 {one.sha256[:12]}, {known}' if one.sha256 else ''}".rstrip()
-        )
-    say(
-        f"device:   {found.device}; shims: {', '.join(found.shims) or 'none'}; stand-ins: {', '.join(found.stubs) or 'none'}"
-    )
+        digest = f"sha256 {one.sha256[:12]}, {known}" if one.sha256 else ""
+        say(f"file:     {one.state:<8} {one.path} {digest}".rstrip())
+    shims, stubs = (", ".join(names) or "none" for names in (found.shims, found.stubs))
+    say(f"device:   {found.device}; shims: {shims}; stand-ins: {stubs}")
