@@ -14,6 +14,18 @@ from modules.generator import OcclusionAwareGenerator
 from modules.keypoint_detector import KPDetector
 
 SEED = 20
+CONVOLUTIONS = (torch.nn.Conv2d, torch.nn.Conv3d)
+
+
+def liven(network: torch.nn.Module) -> torch.nn.Module:
+    """Weights under which a signal keeps its strength: with PyTorch's own every picture is flat grey.
+
+    The maps of local transforms start as the identity, which is upstream's own way, and stay so.
+    """
+    for name, layer in network.named_modules():
+        if isinstance(layer, CONVOLUTIONS) and "jacobian" not in name:
+            torch.nn.init.kaiming_normal_(layer.weight)
+    return network
 
 
 def main(folder: Path) -> None:
@@ -30,7 +42,7 @@ def main(folder: Path) -> None:
     }
     target = folder / "checkpoints" / "audio2head.pth.tar"
     target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({name: network.state_dict() for name, network in networks.items()}, target)
+    torch.save({name: liven(network).state_dict() for name, network in networks.items()}, target)
 
 
 if __name__ == "__main__":
