@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 SEED = 1
-NOISE = 0.3  # weight of the generator's noise, zero when it is built: so that the pictures show whether it is seeded
+NOISE = 0.1  # weight of the generator's noise, zero when it is built: so that the pictures show whether it is seeded
 
 
 def main(folder: Path) -> None:
