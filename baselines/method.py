@@ -128,7 +128,7 @@ class Method:
         }
         if self.wrapped is not None:
             named["requirements.txt"] = sha256_file(self.requirements)
-            named |= {str(path.relative_to(FOLDER)): sha256_file(path) for path in sorted(RUNTIME.glob("*.py"))}
+            named |= {f"runtime/{path.name}": sha256_file(path) for path in sorted(RUNTIME.glob("*.py"))}
         text = json.dumps([settings, sha256_file(self.driver), named], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
