@@ -59,7 +59,7 @@ def generate(
     A wrapped method needs its `installation` and the `extras` of every clip (`baselines.stage`).
     """
     if installation is not None and installation.problems:
-        reason = f"{installation.problems[0].word}: disentbench methods doctor {method.name} says what is missing"
+        reason = f"{installation.problems[0].word}: disentbench methods doctor NAME says what is missing"
         return [Generated(item.clip_id, None, reason, 0.0) for item in items]
     folder.mkdir(parents=True, exist_ok=True)
     session = _Session(method, folder, progress, installation, extras or {})

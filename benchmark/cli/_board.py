@@ -48,7 +48,7 @@ def method_notes(names: Iterable[str]) -> list[str]:
         method = load_method(name)
         pinned = method.wrapped.run.pinned if method.wrapped else ()
         said = [f"fixed input {one.path} (sha256 {one.sha256[:12]})" for one in pinned]
-        if told := "; ".join([*said, *method.deviations]):
+        if told := "; ".join([*said, *(line.rstrip(".") for line in method.deviations)]):
             notes.append(f"{method.label}: {told}.")
     return notes
 

@@ -64,7 +64,7 @@ def show(
     from benchmark.tables.page_data import REFERENCE
 
     facts = facts_of_kinds(kinds, with_recorded_facts(known_facts(scores), [out]))
-    notes = method_notes(scores)
+    notes = method_notes(name for name, found in scores.items() if any(score.reason is None for score in found))
     board = make_board({dataset: scores}, facts, notes=notes, printed_everywhere=printed_everywhere)
     files = {
         (dataset, name, item.clip_id): path

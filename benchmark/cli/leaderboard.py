@@ -63,8 +63,10 @@ class Command:
         }
         merged = merge([read_results(run, self.dataset) for run in dict.fromkeys(self.runs)], tombstones.find())
         methods = {method for found in merged.scores.values() for method in found}
+        found_in = [(name, s) for found in merged.scores.values() for name, part in found.items() for s in part]
+        scored = {name for name, score in found_in if score.reason is None}
         facts = facts_of_kinds(merged.kinds, with_recorded_facts(known_facts(methods), self.runs))
-        board = make_board(merged.scores, facts, printed, (*merged.notes, *method_notes(methods)))
+        board = make_board(merged.scores, facts, printed, (*merged.notes, *method_notes(scored)))
         make_folder(self.out)
         write_and_show(board, merged.scores, merged.files, self.out)
         self._write_hub(board, sorted(merged.scores))

@@ -60,10 +60,12 @@ class Board:
         for row in self.rows:
             if subset is None or row.subset == subset:
                 grouped.setdefault(_sort_key(row), []).append(row)
-        return [
+        lines = [
             Line(group[0], {row.metric: row for row in group}, self._facts(group[0]))
             for _, group in sorted(grouped.items())
         ]
+        measured = {line.first.dataset for line in lines if not line.is_paper}
+        return sorted(lines, key=lambda line: line.first.dataset not in measured)  # tables of print alone come last
 
     def tables(self) -> dict[tuple[str, str], list["Line"]]:
         """Lines over all clips by data set and split."""

@@ -27,7 +27,7 @@ def make_board(
     """The board of results per clip by data set and method.
 
     Every split of a data set has a table of its own. `printed` names the tables of the paper whose rows are shown
-    beside data sets of their names, or with `printed_everywhere` as tables of their own too. Paper-compatible rows,
+    beside data sets of their names, and with `printed_everywhere` Table I follows the measured tables. Paper-compatible rows,
     controls and rows on other clips are not ranked.
     """
     rows: list[ScoreRow] = []
@@ -45,7 +45,7 @@ def make_board(
     rows += paper_rows(sorted(scores), printed)
     if printed_everywhere:
         shown = {name.lower() for name in scores}
-        rows += [row for row in paper_rows(None, printed) if row.dataset not in shown]
+        rows += [row for row in paper_rows(None, ("I",)) if row.dataset not in shown]
     gates = judge_gates(rows, list(metrics.values()), facts)
     return Board(tuple(rows), dict(facts), paper_facts(), gates, (*notes, *dict.fromkeys(told)))
 

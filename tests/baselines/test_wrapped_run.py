@@ -30,7 +30,8 @@ def test_a_second_run_makes_nothing_and_a_touched_weight_everything(upstream: An
     (upstream.home / "odd" / "weights.json").unlink()  # what was trusted is forgotten
     upstream.weight.write_text("other weights")
     assert all(made.seconds > 0 for made in upstream.run(method))
-    assert all(new > old for new, old in zip((p.stat().st_mtime_ns for p in sorted(upstream.out.glob("*.mp4"))), before))
+    after = [path.stat().st_mtime_ns for path in sorted(upstream.out.glob("*.mp4"))]
+    assert all(new > old for new, old in zip(after, before, strict=True))
 
 
 def test_what_is_said_of_a_method_does_not_make_its_videos_anew(upstream: Any):
@@ -157,7 +158,9 @@ def test_a_driver_that_cannot_start_is_not_started_for_every_clip(upstream: Any,
     method = upstream.commit(COPY)
     upstream.items = make_items(6)
     starts = upstream.home / "starts"
-    (upstream.folder / "odd" / "drive.py").write_text(f"open({str(starts)!r}, 'a').write('x'); raise ValueError('broken')")
+    (upstream.folder / "odd" / "drive.py").write_text(
+        f"open({str(starts)!r}, 'a').write('x'); raise ValueError('broken')"
+    )
     reasons = [made.reason for made in upstream.run(method)]
     assert len(starts.read_text()) == 2
     assert all("ValueError: broken" in str(reason) for reason in reasons)
