@@ -17,7 +17,7 @@ import pytest
 from baselines.environment import find_environment
 from baselines.generate import Generated, generate
 from baselines.installation import Installation, examine
-from baselines.method import Method, load_method
+from baselines.method import FOLDER, Method, load_method
 from baselines.stage import Extra, Item
 from chdtf import media
 from chdtf.files import write_text
@@ -143,18 +143,23 @@ def make_items(tmp_path: Path) -> Callable[[int], list[Item]]:
     return make
 
 
-@pytest.fixture
-def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_items: Callable[[int], list[Item]]) -> Upstream:
-    """An upstream whose script copies its input."""
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
-    folder = tmp_path / "baselines"
+def make_upstream(root: Path, patch: pytest.MonkeyPatch, items: Sequence[Item]) -> Upstream:
+    """An upstream whose script copies its input; `patch` makes it the one method there is."""
+    folder = root / "baselines"
+    folder.mkdir()
     for name in ("runtime", "shims", "stubs"):
-        folder.mkdir(exist_ok=True)
-        (folder / name).symlink_to(Path(load_method.__code__.co_filename).parent / name)
+        (folder / name).symlink_to(FOLDER / name)
     for module in ("method", "installation", "job", "generated_weights"):
-        monkeypatch.setattr(f"baselines.{module}.FOLDER", folder)
-    made = Upstream(tmp_path / "home", folder, make_items(2), tmp_path / "out")
+        patch.setattr(f"baselines.{module}.FOLDER", folder)
+    made = Upstream(root / "home", folder, items, root / "out")
     made.checkout.mkdir(parents=True)
     write_text(made.weight, "weights")
     return made
+
+
+@pytest.fixture
+def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_items: Callable[[int], list[Item]]) -> Upstream:
+    """An upstream whose script copies its input, with two clips."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    return make_upstream(tmp_path, monkeypatch, make_items(2))

@@ -113,7 +113,8 @@ def test_weights_may_lie_in_the_checkout_as_upstream_s_readme_says(upstream: Any
 def test_generated_weights_lie_apart_and_never_pass_for_real_ones(upstream: Any):
     method = upstream.commit()
     assert words(upstream, method, generated=True) == ["no_generated_weights"]
-    code = "import pathlib, sys\np = pathlib.Path(sys.argv[1], 'checkpoints')\np.mkdir()\n(p / 'net.bin').write_text('random')\n"
+    code = "import pathlib, sys\np = pathlib.Path(sys.argv[1], 'checkpoints')\np.mkdir()\n"
+    code += "(p / 'net.bin').write_text('random')\n"
     (upstream.folder / "odd" / "generated.py").write_text(code)
     folder = generate_weights(method, upstream.home)
     assert (folder / "checkpoints" / "net.bin").read_text() == "random"
