@@ -7,9 +7,12 @@ but a run with generated weights has a stand-in for that package, because a rand
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -34,10 +37,9 @@ def main(folder: Path) -> None:
     hub.mkdir(parents=True, exist_ok=True)
     torch.save(_vgg19(), str(hub / "vgg19-dcbb9e9d.pth"))
     os.environ["TORCH_HOME"] = str((folder / "torch_home").absolute())
-    from face_alignment.detection.sfd.net_s3fd import s3fd
     from models import Landmark_generator, Renderer
 
-    torch.save(s3fd().state_dict(), str(hub / "s3fd-619a316812.pth"))
+    torch.save(_detector().s3fd().state_dict(), str(hub / "s3fd-619a316812.pth"))
     torch.jit.script(Heatmaps()).save(str(hub / "2DFAN4-cd938726ad.zip"))
     networks = {"landmarkgenerator": Landmark_generator(dropout=0.1, **SIZES), "renderer": Renderer()}
     place = folder / "test" / "checkpoints"
@@ -45,6 +47,18 @@ def main(folder: Path) -> None:
     for name, network in networks.items():
         torch.save({"state_dict": network.state_dict()}, str(place / (name + "_checkpoint.pth")))
         print(name, sum(one.numel() for one in network.parameters()), flush=True)
+
+
+def _detector() -> Any:
+    """face_alignment's module of its detector, from the installed package, before which its stand-in is found."""
+    package = importlib.metadata.distribution("face-alignment")
+    path = package.locate_file("face_alignment/detection/sfd/net_s3fd.py")
+    spec = importlib.util.spec_from_file_location("net_s3fd", str(path))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _vgg19() -> dict[str, torch.Tensor]:
