@@ -9,7 +9,8 @@ from baselines.method import Method
 from chdtf.errors import Reject
 from chdtf.media import UnreadableError, frames, probe
 
-MIN_SHARE = 0.8  # of the clip's length: methods drop some frames at either end
+MAX_LACK = 0.2  # of the clip's length, or
+MAX_LACK_S = 0.5  # whichever is more: methods leave frames away at either end
 BLANK_DEVIATION = 1.0  # of 0-255; NaN becomes one colour when it is written
 _WORD = r"^[a-z]+(_[a-z]+)*: "
 
@@ -54,6 +55,6 @@ def reason_of_content(
     if blank:
         return f"blank_frames: {blank} of {count} frames are of one colour, as NaN is when it is written"
     length_s, wanted_s = count / told.fps, num_frames / 25
-    if length_s < MIN_SHARE * wanted_s:
+    if length_s < wanted_s - max(MAX_LACK * wanted_s, MAX_LACK_S):
         return f"too_short: {length_s:.2f} s of {wanted_s:.2f} s ({count} frames at {told.fps:g} fps)"
     return None

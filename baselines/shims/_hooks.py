@@ -7,40 +7,21 @@ import importlib.machinery
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Sequence
 
 Patch = Callable[[Any], None]
-_wanted: Dict[str, List[Patch]] = {}
-
-
-class _Loader(importlib.abc.Loader):
-    """The module's own loader, with the patches behind it."""
-
-    def __init__(self, loader: Any, name: str) -> None:
-        self._loader, self._name = loader, name
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> Optional[ModuleType]:
-        made: Optional[ModuleType] = self._loader.create_module(spec)
-        return made
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        for patch in _wanted.get(self._name, ()):
-            patch(module)
-
-    def __getattr__(self, name: str) -> Any:  # get_source, get_data, ...
-        return getattr(self._loader, name)
+_wanted: dict[str, list[Patch]] = {}
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds a wanted module as Python would, and wraps its loader."""
+    """Finds a wanted module as Python would, and has its own loader call the patches behind itself."""
 
     def __init__(self) -> None:
-        self._busy: set = set()
+        self._busy: set[str] = set()
 
     def find_spec(
-        self, fullname: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None
-    ) -> Optional[importlib.machinery.ModuleSpec]:
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         if fullname not in _wanted or fullname in self._busy:
             return None
         self._busy.add(fullname)
@@ -49,8 +30,20 @@ class _Finder(importlib.abc.MetaPathFinder):
         finally:
             self._busy.discard(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, fullname)
+            _patch_behind(spec.loader, fullname)
         return spec
+
+
+def _patch_behind(loader: Any, name: str) -> None:
+    """The loader stays what it is, so that `inspect` and `importlib.resources` find what they look for."""
+    execute = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        for patch in _wanted.get(name, ()):
+            patch(module)
+
+    loader.exec_module = exec_module
 
 
 def after_import(name: str, patch: Patch) -> None:

@@ -102,7 +102,10 @@ def test_a_video_that_stops_too_early_and_one_without_its_panel_are_found(upstre
     from chdtf import media
     media.write_video(Path('made/out.mp4'), media.read_frames(Path(sys.argv[1]))[:7], None)
     """
-    assert upstream.reasons(short) == ["too_short: 0.28 s of 0.40 s (7 frames at 25 fps)"] * 2
+    first, second = upstream.items
+    upstream.items = [dataclasses.replace(first, num_frames=19), dataclasses.replace(second, num_frames=20)]
+    assert upstream.reasons(short) == [None, "too_short: 0.28 s of 0.80 s (7 frames at 25 fps)"]
+    upstream.items = [first, second]
     wide = upstream.reasons(COPY, panel=(64, 0, 64, 64))
     assert wide == ["wrong_size: the frame is 64x64, the face should be at 64,0 with 64x64 px"] * 2
 
