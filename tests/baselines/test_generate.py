@@ -90,6 +90,15 @@ def test_still_shows_the_source_image_throughout(tmp_path: Path, items: list[Ite
     assert np.abs(frames.astype(int) - frames[0]).mean() < 2
 
 
+def test_the_previous_frame_is_the_reference_one_frame_late(tmp_path: Path, items: list[Item]) -> None:
+    made = generate(load_method("copy_previous"), items[:1], tmp_path / "late", quiet)[0]
+    assert made.path is not None
+    late, reference = media.read_frames(made.path).astype(int), media.read_frames(items[0].video).astype(int)
+    assert len(late) == len(reference) == 30
+    error = [[np.abs(a - b).mean() for b in reference] for a in late]
+    assert [int(np.argmin(row)) for row in error] == [0, *range(29)]
+
+
 def test_a_second_run_makes_nothing_and_a_changed_input_only_its_own(tmp_path: Path, items: list[Item]) -> None:
     method, folder = load_method("gt"), tmp_path / "gt"
     taken = [made.generation_s for made in generate(method, items, folder, quiet)]
