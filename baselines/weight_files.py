@@ -39,6 +39,8 @@ def find_weights(weights: tuple[WeightFile, ...], folder: Path, checkout: Path, 
     places = [folder / "generated"] if generated else [folder / "weights", checkout]
     found = []
     for weight in weights:
+        if generated and not weight.generated:
+            continue
         path = next((place / weight.path for place in places if (place / weight.path).exists()), None)
         if path is None:
             found.append(Found(weight, places[0] / weight.path, MISSING))

@@ -35,6 +35,7 @@ class WeightFile:
     size_bytes: int = 0  # 0: unknown
     access: str = "public"  # form, email: its authors are to be asked
     license: str = UNKNOWN
+    generated: bool = True  # False: a run with generated weights has a stand-in for what reads it
 
     def __post_init__(self) -> None:
         _inside("weights", self.path)
