@@ -32,9 +32,6 @@ VAE = {
     "layers_per_block": 1,
     "norm_num_groups": 16,
 }
-FACE_MODELS = ("1k3d68.onnx", "2d106det.onnx", "genderage.onnx", "glintr100.onnx", "scrfd_10g_bnkps.onnx",
-               "face_landmarker_v2_with_blendshapes.task")  # fmt: skip
-SEPARATOR = ("Kim_Vocal_2.onnx", "download_checks.json", "mdx_model_data.json", "vr_model_data.json")
 
 
 def main(folder: Path) -> None:
@@ -46,13 +43,6 @@ def main(folder: Path) -> None:
     options = OmegaConf.to_container(OmegaConf.load("configs/inference/default.yaml").unet_additional_kwargs)
     _audio_encoder(models / "wav2vec" / "wav2vec2-base-960h")
     _diffusion(models, options)
-    for name in (
-        *(f"face_analysis/models/{one}" for one in FACE_MODELS),
-        *(f"audio_separator/{one}" for one in SEPARATOR),
-    ):
-        path = models / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("generated: a stub stands in for what reads this\n", encoding="utf-8")
 
 
 def _audio_encoder(folder: Path) -> None:
