@@ -13,6 +13,7 @@ import torch
 
 SEED = 1
 NOISE = 0.1  # weight of the generator's noise, zero when it is built: so that the pictures show whether it is seeded
+GAIN = 100.0  # of the layers that give lips, pose, eyes and expression: so that the pictures follow their inputs
 
 
 def main(folder: Path) -> None:
@@ -25,9 +26,11 @@ def main(folder: Path) -> None:
     for name in ("appearance", "motion", "audio", "generator"):
         table = cfg.model["net_" + name]
         network = define_networks(cfg, table.model_name, table.model_type)
-        for module in network.modules():
+        for place, module in network.named_modules():
             if type(module).__name__ == "NoiseInjection":
                 module.weight.data.fill_(NOISE)
+            elif place.endswith("_embed.1"):
+                module.weight.data.mul_(GAIN)
         path = folder / table.pretrained_model
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), str(path))
