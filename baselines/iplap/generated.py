@@ -1,18 +1,14 @@
 """Generated weights for IP_LAP: upstream's two networks and VGG19 with random parameters, in the files it loads.
 
 `generated.py FOLDER`, in upstream's checkout. The renderer holds a perceptual loss, so VGG19's file is made first and
-loaded when the renderer is built, as in every run. face_alignment's two files are made for its class and its call,
-but a run with generated weights has a stand-in for that package, because a random detector finds no face.
+loaded when the renderer is built, as in every run. face_alignment has a stand-in then: a random detector finds no face.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 import torchvision
@@ -20,14 +16,6 @@ import torchvision
 SEED = 1
 CHECKPOINTS = "torch_home/hub/checkpoints/"
 SIZES = {"T": 5, "d_model": 512, "nlayers": 4, "nhead": 4, "dim_feedforward": 1024}  # of upstream's inference script
-
-
-class Heatmaps(torch.nn.Module):
-    """What face_alignment asks of its landmark network: 68 maps of 64 x 64 for a crop of 256 x 256."""
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """(n, 3, 256, 256) -> (n, 68, 64, 64)."""
-        return torch.nn.functional.adaptive_avg_pool2d(image, [64, 64]).mean(1, keepdim=True).expand(-1, 68, -1, -1)
 
 
 def main(folder: Path) -> None:
@@ -39,26 +27,12 @@ def main(folder: Path) -> None:
     os.environ["TORCH_HOME"] = str((folder / "torch_home").absolute())
     from models import Landmark_generator, Renderer
 
-    torch.save(_detector().s3fd().state_dict(), str(hub / "s3fd-619a316812.pth"))
-    torch.jit.script(Heatmaps()).save(str(hub / "2DFAN4-cd938726ad.zip"))
     networks = {"landmarkgenerator": Landmark_generator(dropout=0.1, **SIZES), "renderer": Renderer()}
     place = folder / "test" / "checkpoints"
     place.mkdir(parents=True, exist_ok=True)
     for name, network in networks.items():
         torch.save({"state_dict": network.state_dict()}, str(place / (name + "_checkpoint.pth")))
         print(name, sum(one.numel() for one in network.parameters()), flush=True)
-
-
-def _detector() -> Any:
-    """face_alignment's module of its detector, from the installed package, before which its stand-in is found."""
-    package = importlib.metadata.distribution("face-alignment")
-    path = package.locate_file("face_alignment/detection/sfd/net_s3fd.py")
-    spec = importlib.util.spec_from_file_location("net_s3fd", str(path))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _vgg19() -> dict[str, torch.Tensor]:
