@@ -1,8 +1,8 @@
-"""Generated weights for JoyVASA: upstream's own networks at full width, random, in the files that it loads.
+"""Generated weights for JoyVASA: upstream's own networks, random and narrow, in the files that it loads.
 
-`generated.py FOLDER`, in upstream's checkout, writes `FOLDER/pretrained_weights/...`. Only the audio encoder is small,
-its sizes being read from the `config.json` beside it. The three ONNX files (face detector, landmarks) answer every
-picture alike: one face in the middle.
+`generated.py FOLDER`, in upstream's checkout, writes `FOLDER/pretrained_weights/...`. The sizes are those of upstream's
+configuration, some of them reduced (`small.py`); the audio encoder's are read by upstream from the `config.json` beside
+it. The three ONNX files (face detector, landmarks) answer every picture alike: one face in the middle.
 """
 
 from __future__ import annotations
@@ -42,13 +42,14 @@ def main(folder: Path) -> None:
 
 def _portrait(folder: Path) -> None:
     import yaml
+    from small import CONFIG, small
     from src.modules.appearance_feature_extractor import AppearanceFeatureExtractor
     from src.modules.motion_extractor import MotionExtractor
     from src.modules.spade_generator import SPADEDecoder
     from src.modules.stitching_retargeting_network import StitchingRetargetingNetwork
     from src.modules.warping_network import WarpingNetwork
 
-    sizes = yaml.safe_load(Path("src/config/models.yaml").read_text(encoding="utf-8"))["model_params"]
+    sizes = small(yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8")))["model_params"]
     networks = {
         "appearance_feature_extractor": AppearanceFeatureExtractor,
         "motion_extractor": MotionExtractor,
