@@ -17,6 +17,7 @@ from core.networks.styletalk import StyleTalk
 from generators.face_model import FaceGenerator
 
 SEED = 20
+FIRST_IN_PX = 71  # of PIRenderer's 73 numbers a frame: the last two say where the face is, the others are small
 
 
 def main(folder: Path) -> None:
@@ -24,7 +25,15 @@ def main(folder: Path) -> None:
     torch.manual_seed(SEED)
     sizes = yaml.safe_load(Path("configs/renderer_conf.yaml").read_text(encoding="utf-8"))
     _save({"model_state_dict": StyleTalk(get_cfg_defaults()).state_dict()}, folder / "styletalk_checkpoint.pth")
-    _save({"net_G_ema": FaceGenerator(**sizes).state_dict()}, folder / "renderer_checkpoint.pt")
+    renderer = FaceGenerator(**sizes)
+    _balance(renderer.mapping_net.first[0].weight.data)
+    _save({"net_G_ema": renderer.state_dict()}, folder / "renderer_checkpoint.pt")
+
+
+def _balance(weight: torch.Tensor) -> None:
+    """Let expression and pose count beside the place in px: with PyTorch's own weights the picture stands still."""
+    weight[:, :FIRST_IN_PX] *= 10
+    weight[:, FIRST_IN_PX:] *= 0.01
 
 
 def _save(state: Any, path: Path) -> None:
