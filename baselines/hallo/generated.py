@@ -3,7 +3,7 @@
 `generated.py FOLDER`, in upstream's checkout, writes `FOLDER/pretrained_models/...`. The widths of the UNet and of the
 VAE, and wav2vec's inner sizes, are read by upstream from the `config.json` beside the weights, so they can be small;
 the first level of the UNet stays at 320 channels and wav2vec at 12 layers of 768, because upstream's script fixes them.
-The files that only a stub or a shim stands in for (faces, landmarks, vocals) hold one line that says so.
+The files that a run with generated weights does without (faces, landmarks, vocals) are not written.
 """
 
 from __future__ import annotations
