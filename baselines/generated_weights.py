@@ -49,6 +49,7 @@ def _run(installation: Installation, script: Path, made: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="disentbench-") as work:
         environment = {**driver_environment(), **shim_environment(installation, Path(work))}
         environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(checkout)])
+        environment |= {"DISENTBENCH_SEED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         command = [str(installation.environment.python), str(script), str(made)]
         done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
