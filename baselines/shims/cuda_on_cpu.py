@@ -1,22 +1,25 @@
 """CUDA calls on a machine without a GPU: every tensor and module stays on the CPU.
 
-`.cuda()`, `.to("cuda")`, `device="cuda"` of functions and constructors, `torch.cuda.current_device()` and its like,
-the tensor types of `torch.cuda`, `autocast`, and `torch.load` of files saved on a GPU. `torch.cuda.is_available()`
-stays False, so that code with a branch of its own takes it. Half precision is not its matter.
+`.cuda()`, `.to("cuda")`, `.to(0)`, `device="cuda"` of functions and so of constructors, `torch.Generator("cuda")`, the
+tensor types of `torch.cuda`, `autocast`, `torch.load` of files saved on a GPU, and what `_torch_cuda` puts in place of
+`torch.cuda.current_device()` and its like. `torch.cuda.is_available()` stays False, so that code with a branch of its
+own takes it. `.cuda()` gives the tensor itself, not a copy. Half precision is not its matter.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
-from typing import Any, Callable
+from typing import Any
 
 _FUNCTIONS = (
-    *("tensor", "as_tensor", "zeros", "ones", "empty", "full", "rand", "randn", "randint", "arange", "linspace", "eye"),
-    *("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "randperm", "hann_window"),
+    *("tensor", "as_tensor", "asarray", "zeros", "ones", "empty", "full", "eye", "arange", "range", "linspace"),
+    *("logspace", "rand", "randn", "randint", "randperm", "normal", "zeros_like", "ones_like", "empty_like"),
+    *("full_like", "rand_like", "randn_like", "randint_like", "empty_strided", "scalar_tensor", "sparse_coo_tensor"),
+    *("tril_indices", "triu_indices", "hann_window", "hamming_window", "blackman_window", "bartlett_window"),
+    *("kaiser_window",),
 )
-_TYPES = ("FloatTensor", "DoubleTensor", "HalfTensor", "LongTensor", "IntTensor", "ByteTensor", "BoolTensor")
-_SILENT = ("set_device", "synchronize", "empty_cache", "manual_seed", "manual_seed_all", "reset_peak_memory_stats")
+_METHODS = ("to", "new_tensor", "new_zeros", "new_ones", "new_full", "new_empty")
 
 
 def install() -> None:
@@ -25,52 +28,31 @@ def install() -> None:
 
 
 def _patch(torch: Any) -> None:
-    here = functools.partial(_here, torch)
-    torch.Tensor.cuda = torch.nn.Module.cuda = _same
-    for owner in (torch.Tensor, torch.nn.Module):
-        owner.to = _moved(owner.to, here)
+    importlib.import_module("disentbench_shim__torch_cuda").replace(torch)
+    for owner in (torch.Tensor, torch.nn.Module, torch.UntypedStorage, torch.storage.TypedStorage):
+        owner.cuda = _same
+    torch.Tensor.pin_memory = _same
+    torch.Tensor.type = _type_here(torch.Tensor.type)
+    for name in _METHODS:
+        setattr(torch.Tensor, name, _moved(torch, getattr(torch.Tensor, name)))
+    torch.nn.Module.to = _moved(torch, torch.nn.Module.to)
+    torch.nn.Module.to_empty = _moved(torch, torch.nn.Module.to_empty)
     for name in _FUNCTIONS:
-        setattr(torch, name, _moved(getattr(torch, name), here))
-    torch.load = _loaded_here(torch.load)
-    torch.autocast = _autocast_here(torch.autocast)
-    _patch_cuda(torch)
-    _patch_constructors(torch, here)
+        _replace(torch, name)
+    torch.Generator = _generator_here(torch)
+    torch.load, torch.jit.load = _loaded_here(torch, torch.load), _loaded_here(torch, torch.jit.load)
+    torch.autocast = torch.amp.autocast = _autocast_here(torch.autocast)
+    torch.set_default_device = _moved(torch, torch.set_default_device)
+    torch.set_default_tensor_type = _type_here(torch.set_default_tensor_type)
 
 
-def _patch_cuda(torch: Any) -> None:
-    cuda = torch.cuda
-    cuda.current_device = lambda: 0
-    cuda.get_device_name = lambda device=None: "CPU in place of a GPU"
-    cuda.memory_allocated = cuda.max_memory_allocated = lambda device=None: 0
-    for name in _SILENT:
-        setattr(cuda, name, lambda *positional, **named: None)
-    for name in _TYPES:
-        setattr(cuda, name, getattr(torch, name))
-
-
-def _patch_constructors(torch: Any, here: Callable[[Any], Any]) -> None:
-    """`torch.nn.Linear(..., device="cuda")` ends in the parameter's own factory: only the name must change."""
-    kinds: list[Any] = [kind for kind in vars(torch.nn).values() if isinstance(kind, type)]
-    for kind in kinds:
-        if issubclass(kind, torch.nn.Module) and kind is not torch.nn.Module:
-            kind.__init__ = _device_here(kind.__init__, here)
-    torch.Generator = _Here(torch.Generator, here)
-
-
-class _Here:
-    """A class whose `device` is the CPU whatever is asked for; still the class for `isinstance`."""
-
-    def __init__(self, kind: Any, here: Callable[[Any], Any]) -> None:
-        self._kind, self._move = kind, here
-
-    def __call__(self, device: Any = "cpu") -> Any:
-        return self._kind(device=self._move(device))
-
-    def __instancecheck__(self, instance: Any) -> bool:
-        return isinstance(instance, self._kind)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._kind, name)
+def _replace(torch: Any, name: str) -> None:
+    function = getattr(torch, name)
+    moved = _moved(torch, function)
+    setattr(torch, name, moved)
+    operator = torch.jit._builtins._find_builtin(function)
+    if operator is not None:  # `torch.jit.script` knows functions by identity
+        torch.jit._builtins._register_builtin(moved, operator)
 
 
 def _same(self: Any, *positional: Any, **named: Any) -> Any:
@@ -80,35 +62,60 @@ def _same(self: Any, *positional: Any, **named: Any) -> Any:
 def _is_cuda(value: Any) -> bool:
     if isinstance(value, str):
         return value == "cuda" or value.startswith("cuda:")
-    return type(value).__name__ == "device" and value.type == "cuda"
+    return type(value).__name__ == "device" and bool(value.type == "cuda")
 
 
-def _here(torch: Any, value: Any) -> Any:
-    return torch.device("cpu") if _is_cuda(value) else value
+def _moved(torch: Any, function: Any) -> Any:
+    """The function with the CPU in place of every CUDA device among its arguments; a whole number is one too."""
+    takes_number_first = function.__name__ in ("to", "set_default_device")
 
-
-def _moved(function: Any, here: Callable[[Any], Any]) -> Any:
     @functools.wraps(function)
     def call(*positional: Any, **named: Any) -> Any:
-        return function(*map(here, positional), **{name: here(value) for name, value in named.items()})
+        given = ["cpu" if _is_cuda(value) else value for value in positional]
+        place = 1 if function.__name__ == "to" else 0
+        if takes_number_first and len(given) > place and type(given[place]) is int:
+            given[place] = "cpu"
+        if "device" in named and (type(named["device"]) is int or _is_cuda(named["device"])):
+            named["device"] = torch.device("cpu")
+        named.pop("pin_memory", None)
+        return function(*given, **named)
 
     return call
 
 
-def _device_here(construct: Any, here: Callable[[Any], Any]) -> Any:
-    @functools.wraps(construct)
-    def call(self: Any, *positional: Any, **named: Any) -> None:
-        if "device" in named:
-            named["device"] = here(named["device"])
-        construct(self, *positional, **named)
+def _type_here(function: Any) -> Any:
+    """`torch.cuda.FloatTensor` by its name; as a type it is the CPU's already."""
+
+    @functools.wraps(function)
+    def call(*positional: Any, **named: Any) -> Any:
+        given = [value.replace("torch.cuda.", "torch.") if isinstance(value, str) else value for value in positional]
+        return function(*given, **named)
 
     return call
 
 
-def _loaded_here(load: Any) -> Any:
+def _generator_here(torch: Any) -> type:
+    """A class in whose place: its calls make ordinary generators, and these are its instances."""
+    ordinary = torch.Generator
+
+    class Meta(type(ordinary)):  # type: ignore[misc]
+        def __call__(cls, device: Any = "cpu") -> Any:
+            return ordinary("cpu" if _is_cuda(device) or type(device) is int else device)
+
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return isinstance(instance, ordinary)
+
+    return Meta("Generator", (ordinary,), {"__module__": "torch"})
+
+
+def _loaded_here(torch: Any, load: Any) -> Any:
     @functools.wraps(load)
     def call(file: Any, map_location: Any = None, *positional: Any, **named: Any) -> Any:
-        place = "cpu" if map_location is None or _is_cuda(map_location) else map_location
+        place = map_location
+        if place is None or isinstance(place, dict) or _is_cuda(place):
+            place = torch.device("cpu")
+        elif callable(place):
+            place = lambda storage, location: map_location(storage, location) or storage  # noqa: E731
         return load(file, place, *positional, **named)
 
     return call
@@ -120,7 +127,7 @@ def _autocast_here(autocast: Any) -> Any:
     class Autocast(autocast):
         def __init__(self, device_type: str, *positional: Any, **named: Any) -> None:
             if _is_cuda(device_type):
-                positional, named = (), {"enabled": False}
-            super().__init__("cpu" if _is_cuda(device_type) else device_type, *positional, **named)
+                device_type, positional, named = "cpu", (), {"enabled": False}
+            super().__init__(device_type, *positional, **named)
 
     return Autocast

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 ALIASES = {"float": float, "int": int, "bool": bool, "object": object, "complex": complex, "str": str, "long": int,
            "unicode": str}  # fmt: skip
@@ -15,7 +15,7 @@ def install() -> None:
     hooks.after_import("numpy", _patch)
 
 
-def _patch(numpy: ModuleType) -> None:
+def _patch(numpy: Any) -> None:
     for name, builtin in ALIASES.items():
-        if name not in vars(numpy):
+        if name not in vars(numpy):  # NumPy 2 has `bool` and `long` of its own
             setattr(numpy, name, builtin)

@@ -1,25 +1,32 @@
-"""Random numbers that upstream draws without a seed: `random`, NumPy's old generator and PyTorch, by DISENTBENCH_SEED.
+"""Random numbers that upstream leaves unseeded: `random`, NumPy's global generator and PyTorch, from DISENTBENCH_SEED.
 
-A method that seeds by itself later keeps its own seed.
+Each is seeded when it is first imported, before upstream can draw from it. What upstream seeds itself stays as it says.
+Generators made with `numpy.random.default_rng()` take their seed from the system and stay unseeded.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-import random
 from typing import Any
 
 
 def install() -> None:
-    """Seed `random` now, the others once each is imported. Raises `KeyError` where no seed is given."""
-    seed = int(os.environ["DISENTBENCH_SEED"])
-    random.seed(seed)
+    """Seed each library once it is imported."""
     hooks = importlib.import_module("disentbench_shim__hooks")
-    hooks.after_import("numpy", lambda numpy: numpy.random.seed(seed % 2**32))
-    hooks.after_import("torch", lambda torch: _seed_torch(torch, seed))
+    _seed()  # a missing or wrong seed is said now
+    hooks.after_import("random", lambda random: random.seed(_seed()))
+    hooks.after_import("numpy", lambda numpy: numpy.random.seed(_seed() % 2**32))
+    hooks.after_import("torch", _torch)
 
 
-def _seed_torch(torch: Any, seed: int) -> None:
-    torch.manual_seed(seed)
+def _seed() -> int:
+    given = os.environ.get("DISENTBENCH_SEED", "")
+    if not given.isdigit():
+        raise ValueError(f"DISENTBENCH_SEED is {given!r}; give a whole number from 0")
+    return int(given)
+
+
+def _torch(torch: Any) -> None:
+    torch.manual_seed(_seed())  # also of every GPU
     torch.backends.cudnn.benchmark = False  # the fastest kernel of the day would be another one tomorrow

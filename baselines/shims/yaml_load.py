@@ -1,7 +1,8 @@
-"""`yaml.load(stream)` without a loader, which PyYAML 6 refuses: the full loader, as PyYAML 5 took."""
+"""`yaml.load(stream)` without a loader, which PyYAML 6 refuses: the full loader, as PyYAML 5.1 took."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
@@ -13,9 +14,13 @@ def install() -> None:
 
 
 def _patch(yaml: Any) -> None:
-    strict = yaml.load
+    for name in ("load", "load_all"):
+        setattr(yaml, name, _with_default(getattr(yaml, name), yaml.FullLoader))
 
-    def load(stream: Any, Loader: Any = yaml.FullLoader) -> Any:  # noqa: N803 - PyYAML's name
-        return strict(stream, Loader=Loader)
 
-    yaml.load = load
+def _with_default(strict: Any, default: Any) -> Any:
+    @functools.wraps(strict)
+    def load(stream: Any, Loader: Any = None) -> Any:  # noqa: N803 - PyYAML's name
+        return strict(stream, Loader=default if Loader is None else Loader)
+
+    return load

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 
@@ -25,15 +24,16 @@ def _load(name: str) -> ModuleType:
 
 
 def _install(names: list[str]) -> None:
+    for path in sorted(FOLDER.glob("_[a-z]*.py")):  # what shims share
+        _load(path.stem)
+    hooks = _load("_hooks")
     for name in names:
         try:
-            _load("_hooks")
             _load(name).install()
-        except Exception:
-            traceback.print_exc()
-            sys.stderr.write("the shim " + name + " failed, so nothing was run\n")
-            sys.stderr.flush()
-            os._exit(70)  # Python goes on when an exception leaves this module
+        except Exception as problem:  # Python goes on when an exception leaves this module
+            hooks.stop(name, f"{type(problem).__name__}: {problem}")
 
 
-_install([name for name in os.environ.get("DISENTBENCH_SHIMS", "").split(",") if name])
+_names = [name for name in os.environ.get("DISENTBENCH_SHIMS", "").split(",") if name]
+if _names:
+    _install(_names)
