@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 import time
 from types import SimpleNamespace
@@ -68,6 +69,10 @@ def replace(torch: Any) -> None:
     cuda.set_rng_state = lambda state, device=None: torch.set_rng_state(state)
     cuda.device = cuda.device_of = cuda.Stream = cuda.stream = cuda.Event = Nothing
     cuda.current_stream = cuda.default_stream = Nothing
+    with contextlib.suppress(ImportError, AttributeError):  # `torch._dynamo` asks what they descend from
+        bases = importlib.import_module("torch._streambase")
+        bases._EventBase.register(Nothing)
+        bases._StreamBase.register(Nothing)
     for kind in TYPES:
         setattr(cuda, kind + "Tensor", getattr(torch, kind + "Tensor"))
     cuda.amp.autocast = functools.partial(_amp_autocast, torch)

@@ -14,6 +14,7 @@ SHIMS = FOLDER / "shims"
 STUBS = FOLDER / "stubs"
 TORCH = """
 import inspect, pickle, torch
+import torch._dynamo
 assert torch.zeros(3, device="cuda").cuda().to("cuda:0").device.type == "cpu"
 layer = torch.nn.Linear(3, 3, device=torch.device("cuda", 0)).cuda().to("cuda")
 assert layer.weight.device.type == "cpu"
