@@ -2,11 +2,11 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -34,8 +34,13 @@ def run_driver(
     timeout_s: float,
     num_finished: Callable[[], int],
 ) -> Outcome:
-    """Run a driver until it ends, or until `num_finished()` has not grown for `timeout_s` seconds."""
-    mark = uuid.uuid4().hex
+    """Run a driver until it ends, or until `num_finished()` has not grown for `timeout_s` seconds.
+
+    What an earlier run with the same log left alive, because it was killed itself, is stopped first: it would write the
+    same files.
+    """
+    mark = hashlib.sha256(str(log_file.resolve()).encode()).hexdigest()[:32]
+    _kill_marked(mark)
     started = time.monotonic()
     memory = PeakMemory()
     process = subprocess.Popen(
@@ -84,10 +89,14 @@ def _stop(process: "subprocess.Popen[bytes]", mark: str) -> None:
     """Kill what is left of it: its group, and whatever left that group but carries its mark."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    _kill_marked(mark)
+    process.wait()
+
+
+def _kill_marked(mark: str) -> None:
     for number in _marked(mark):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(number, signal.SIGKILL)
-    process.wait()
 
 
 def _marked(mark: str) -> list[int]:

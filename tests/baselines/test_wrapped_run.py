@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,20 @@ def test_a_hung_method_is_stopped_with_children_that_left_its_group_and_the_next
     assert next_one.reason is None
     for number in (upstream.home / "pids").read_text().split():
         assert not _is_alive(int(number))
+
+
+def test_what_a_killed_run_left_alive_is_stopped_before_the_next_one(upstream: Any):
+    mark = _mark(upstream)
+    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env={**os.environ, **mark})
+    assert upstream.reasons(COPY) == [None, None]
+    assert orphan.wait(timeout=10) < 0
+
+
+def _mark(upstream: Any) -> dict[str, str]:
+    """What a driver of this folder carries in its environment, as a driver sees it."""
+    code = OUT + f"pathlib.Path({str(upstream.home)!r}, 'mark').write_text(os.environ['DISENTBENCH_JOB'])\n"
+    upstream.reasons(code)
+    return {"DISENTBENCH_JOB": (upstream.home / "mark").read_text()}
 
 
 def _is_alive(number: int) -> bool:
