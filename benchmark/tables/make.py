@@ -27,8 +27,8 @@ def make_board(
     """The board of results per clip by data set and method.
 
     Every split of a data set has a table of its own. `printed` names the tables of the paper whose rows are shown
-    beside data sets of their names, and with `printed_everywhere` Table I follows the measured tables. Paper-compatible rows,
-    controls and rows on other clips are not ranked.
+    beside data sets of their names; with `printed_everywhere` Table I follows the measured tables. Paper-compatible
+    rows, controls and rows on other clips are not ranked.
     """
     rows: list[ScoreRow] = []
     told: list[str] = []

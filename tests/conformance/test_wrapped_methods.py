@@ -1,4 +1,4 @@
-"""Every wrapped method keeps the contract: pinned, told in full, runnable under old Pythons, nothing of upstream in it."""
+"""Every wrapped method keeps the contract: pinned, told in full, run under old Pythons, nothing of upstream in it."""
 
 import ast
 import re
