@@ -8,9 +8,9 @@ it. The three ONNX files (face detector, landmarks) answer every picture alike: 
 from __future__ import annotations
 
 import argparse
-import pickle
 import sys
 from pathlib import Path
+from pickle import dumps
 from typing import Any, Sequence
 
 import numpy as np
@@ -93,7 +93,7 @@ def _save_motion(folder: Path, encoder: Any, encoder_folder: Path) -> None:
         ranges["min_" + name], ranges["max_" + name] = np.float32(low), np.float32(high)
     template = folder / "motion_template" / "motion_template.pkl"
     template.parent.mkdir(parents=True, exist_ok=True)
-    template.write_bytes(pickle.dumps(ranges))
+    template.write_bytes(dumps(ranges))
 
 
 def _one_face() -> Sequence[np.ndarray]:

@@ -5,9 +5,9 @@ The face detector and landmark networks of the package `face_alignment` are left
 
 from __future__ import annotations
 
-import pickle
 import sys
 from pathlib import Path
+from pickle import dumps
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
     speakers = folder / "examples" / "dump" / "emb.pickle"
     speakers.parent.mkdir(parents=True, exist_ok=True)
     embedding = np.random.RandomState(SEED).rand(SPEAKER_SIZE).astype(np.float32)
-    speakers.write_bytes(pickle.dumps({"generated": embedding / np.linalg.norm(embedding)}))
+    speakers.write_bytes(dumps({"generated": embedding / np.linalg.norm(embedding)}))
 
 
 if __name__ == "__main__":
