@@ -193,22 +193,6 @@ def test_a_patch_that_fails_ends_the_process_although_upstream_catches_all(tmp_p
     assert "the shim yaml_load failed, so nothing was run: patching yaml: AttributeError" in done.stderr
 
 
-def test_basicsr_finds_torchvision_by_its_old_name(tmp_path: Path):
-    folder = tmp_path / "torchvision" / "transforms"
-    folder.mkdir(parents=True)
-    (folder.parent / "__init__.py").write_text("")
-    (folder / "__init__.py").write_text("")
-    (folder / "_functional_tensor.py").write_text("def rgb_to_grayscale(image): return 'grey'\n")
-    code = """
-from torchvision.transforms.functional_tensor import rgb_to_grayscale
-import torchvision.transforms.functional_tensor as again
-print(rgb_to_grayscale(None), again.rgb_to_grayscale is rgb_to_grayscale)
-"""
-    assert both(code, "torchvision_functional_tensor", (tmp_path,)) == "grey True"
-    (folder / "functional_tensor.py").write_text("def rgb_to_grayscale(image): return 'its own'\n")
-    assert run(code, "torchvision_functional_tensor", (tmp_path,)).stdout.strip() == "its own True"
-
-
 def test_latentsync_aligns_in_32_bits(tmp_path: Path):
     folder = tmp_path / "latentsync" / "utils"
     folder.mkdir(parents=True)
