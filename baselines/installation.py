@@ -90,11 +90,12 @@ class Installation:
     def fingerprint(self) -> str:
         """Hash of what is installed as far as it determines the videos: changes, weights, shims, stand-ins, device."""
         code = [FOLDER / "shims" / f"{name}.py" for name in self.shims]
+        code += [*sorted((FOLDER / "shims").glob("_*.py")), *sorted((FOLDER / "shims" / "path").glob("*.py"))]
         code += [path for name in self.stubs for path in sorted((FOLDER / "stubs" / name).rglob("*.py"))]
         parts = [
             self.checkout.changes_sha256,
             {one.weight.path: one.sha256 for one in self.weights},
-            {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in code},
+            {str(path.relative_to(FOLDER)): hashlib.sha256(path.read_bytes()).hexdigest() for path in code},
             [self.device, self.generated, self.environment.version],
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
