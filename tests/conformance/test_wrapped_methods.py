@@ -126,3 +126,12 @@ def test_every_shim_and_stand_in_is_used():
     shims = {path.stem for path in (FOLDER / "shims").glob("[a-z]*.py")}
     stubs = {path.name for path in (FOLDER / "stubs").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert shims | stubs <= used
+
+
+def test_the_docs_say_of_every_wrapped_method_what_was_run_at_which_commit():
+    text = (FOLDER.parent / "docs" / "baselines.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        method, _ = read(name)
+        place = method.upstream.removeprefix("https://github.com/")
+        assert f"| `{name}` | {place} @ {method.revision[:7]} |" in text
+        assert f"### {method.label}\n" in text
