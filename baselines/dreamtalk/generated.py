@@ -79,7 +79,6 @@ def _wav2vec(folder: Path) -> None:
 
 def _save(state: Any, path: Path) -> None:
     torch.save(state, str(path))
-    print(path, path.stat().st_size, flush=True)
 
 
 if __name__ == "__main__":

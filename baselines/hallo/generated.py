@@ -89,7 +89,6 @@ def _diffusion(models: Path, options: Any) -> None:
     path = models / "hallo" / "net.pth"
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(net.state_dict(), str(path))
-    print(path, len(net.state_dict()), "tensors", sum(one.numel() for one in net.parameters()), flush=True)
 
 
 def _name_as_published(path: Path) -> None:

@@ -32,7 +32,6 @@ def main(folder: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for name, network in networks.items():
         torch.save({"state_dict": network.state_dict()}, str(place / (name + "_checkpoint.pth")))
-        print(name, sum(one.numel() for one in network.parameters()), flush=True)
 
 
 def _vgg19() -> dict[str, torch.Tensor]:

@@ -138,7 +138,6 @@ def _save_answers(path: Path, name: str, shape: Sequence[int], answers: Sequence
 def _save(state: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, str(path))
-    print(path, flush=True)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,6 @@ def _state(network: torch.nn.Module) -> dict:
         for weight in network.parameters():
             if weight.dim() > 1 and not weight.any():
                 weight.normal_(std=SPREAD)
-    print(type(network).__name__, sum(one.numel() for one in network.parameters()), flush=True)
     return network.state_dict()
 
 

@@ -34,7 +34,6 @@ def main(folder: Path) -> None:
         path = folder / table.pretrained_model
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), str(path))
-        print(path, sum(one.numel() for one in network.parameters()), flush=True)
 
 
 if __name__ == "__main__":

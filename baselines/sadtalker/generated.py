@@ -56,7 +56,6 @@ def _five(path: Path, renderer: dict[str, Any]) -> None:
         for key, value in part.state_dict().items()
     }
     save_file(state, str(path))
-    _tell(path)
 
 
 def _mapping(path: Path, renderer: dict[str, Any]) -> None:
@@ -64,7 +63,6 @@ def _mapping(path: Path, renderer: dict[str, Any]) -> None:
 
     mapping = MappingNet(**renderer["mapping_params"])
     torch.save({"mapping": mapping.state_dict(), "epoch": 0}, str(path))
-    _tell(path)
 
 
 def _faces(folder: Path) -> None:
@@ -77,12 +75,6 @@ def _faces(folder: Path) -> None:
     torch.save(detector.state_dict(), str(folder / "detection_Resnet50_Final.pth"))
     fan = FAN(num_modules=4, num_landmarks=98, device="cpu")
     torch.save({"state_dict": fan.state_dict()}, str(folder / "alignment_WFLW_4HG.pth"))
-    for name in ("detection_Resnet50_Final.pth", "alignment_WFLW_4HG.pth"):
-        _tell(folder / name)
-
-
-def _tell(path: Path) -> None:
-    print(path, path.stat().st_size, flush=True)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,6 @@ def _see_one_face(detector: torch.nn.Module) -> None:
 def _save(state: object, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, str(path))
-    print(path.name, path.stat().st_size, flush=True)
 
 
 if __name__ == "__main__":
