@@ -108,7 +108,7 @@ class _Session:
             files.append(item.other_audio)  # of no account to any other method
         parts = [own, *(sha256_file(path) for path in files), str(item.seed)]
         if extra := self.extras.get(item.clip_id):
-            parts += [f"{name}={path.parent.name}" for name, path in sorted(extra.inputs.items())]
+            parts += [f"{name}={path.parent.name}/{path.name}" for name, path in sorted(extra.inputs.items())]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def _make(self, todo: Sequence[Item]) -> tuple[dict[str, str], float, int | None]:

@@ -40,11 +40,13 @@ class Extra:
 
 
 def stage_inputs(clips: Sequence[Clip], folder: Path) -> list[Item]:
-    """Write every clip's image, speech and reference video below `folder`, once."""
+    """Write every clip's image, speech and reference video below `folder`; again when the clip is another one."""
     items = []
     for clip in clips:
         image, audio, video = (folder / f"{clip.clip_id}{suffix}" for suffix in (".png", ".wav", ".mp4"))
-        if not video.exists():
+        if not (video.exists() and video.read_bytes() == clip.video_bytes()):
+            for path in (image, audio):
+                path.unlink(missing_ok=True)
             clip.write_video(video)
         if not audio.exists():
             clip.write_audio(audio)

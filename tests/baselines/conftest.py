@@ -112,7 +112,10 @@ class Upstream:
 
     def run(self, method: Method, generated: bool = False) -> list[Generated]:
         """All clips through the door."""
-        extras = {item.clip_id: Extra({"video": item.video}) for item in self.items}
+        return self.run_with(method, {item.clip_id: Extra({"video": item.video}) for item in self.items}, generated)
+
+    def run_with(self, method: Method, extras: dict[str, Extra], generated: bool = False) -> list[Generated]:
+        """All clips through the door, with these derived inputs."""
         return generate(method, self.items, self.out, quiet, self.examine(method, generated), extras)
 
     def reasons(self, code: str, **changes: Any) -> list[str | None]:
