@@ -185,6 +185,13 @@ def test_an_environment_belongs_to_its_requirements(upstream: Any):
     assert words(upstream, method) == ["no_environment"]
 
 
+def test_an_environment_whose_interpreter_is_gone_is_none(upstream: Any):
+    method = upstream.commit()
+    find_environment(method, upstream.home).python.unlink()
+    assert words(upstream, method) == ["no_environment"]
+    assert [made.reason.split(":")[0] for made in upstream.run(method)] == ["no_environment"] * 2
+
+
 def test_another_python_and_none_are_refused(upstream: Any):
     method = with_run(upstream.commit(), python="3.6")
     with pytest.raises(UserError, match=r"is Python 3\.\d+\.\d+; odd is pinned for 3\.6"):
