@@ -17,6 +17,7 @@ pattern names becomes the item's output. What goes wrong costs that item: `OUTPU
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -29,6 +30,8 @@ from typing import Any, Callable
 
 from capped_log import CappedLog, last_line
 from overlay import make_overlay
+
+log = logging.getLogger("upstream_run")
 
 NAME = "clip"  # of every staged file: many upstream scripts build unquoted shell lines of it
 _NETWORK = re.compile(
@@ -107,13 +110,14 @@ Hook = Callable[[Task], None]
 
 def run(job_file: Path, prepare: Hook | None = None, collect: Hook | None = None) -> None:
     """Make every output of the job that is not there yet; `collect` runs between the command and taking its output."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     for item in job["items"]:
         output = Path(item["output"])
         error = output.with_suffix(".error")
         if output.exists() or error.exists():
             continue
-        print(f"== {item['clip_id']}", flush=True)
+        log.info("== %s", item["clip_id"])
         task = Task(job, item)
         try:
             _one(task, output, prepare, collect)
@@ -181,7 +185,7 @@ def _command(command: list[str], task: Task, log_file: Path) -> int:
     environment["HOME"] = str(home)
     environment["TORCH_HOME"] = str(task.folder / "torch_home")
     environment["PYTHONPATH"] = os.pathsep.join([task.job["environment"]["PYTHONPATH"], str(task.folder)])
-    print("   " + " ".join(command), flush=True)
+    log.info("   %s", " ".join(command))
     process = subprocess.Popen(
         command,
         cwd=str(task.folder),
@@ -191,9 +195,9 @@ def _command(command: list[str], task: Task, log_file: Path) -> int:
         env=environment,
     )
     assert process.stdout is not None
-    log = CappedLog(process.stdout, log_file)
+    words = CappedLog(process.stdout, log_file)
     status = process.wait()
-    log.join(5.0)  # a child that lives on keeps the pipe open
+    words.join(5.0)  # a child that lives on keeps the pipe open
     return status
 
 
@@ -210,7 +214,7 @@ def _why(log_file: Path) -> str:
 
 def _say(error: Path, words: str) -> None:
     line = " ".join(words.split())[:800]
-    print(f"   {line}", flush=True)
+    log.info("   %s", line)
     temporary = error.with_suffix(".error_part")
     temporary.write_text(line, encoding="utf-8")
     os.replace(str(temporary), str(error))
