@@ -5,7 +5,7 @@ move little. Measured on ten clips of StyleTalk's samples (2,460 frames) against
 fitted on the other nine: roll and yaw correlate with 0.95 to 1.00 (yaw 0.69 where the head hardly turns) and err by
 0.2 to 0.6 and 0.4 to 1.3 degrees around a mean of up to 0.7 and 2.2; pitch correlates with 0.51 to 0.98, errs by 0.7
 to 1.5 degrees around a mean of up to 4.3, by the person. The place of the head in the frame lies within 4.5 px of
-theirs and follows it with 0.88 to 1.00, its size within 3 %. Solving for the rotation in perspective (PnP) was no better.
+theirs and follows it with 0.88 to 1.00, its size within 3 %. Solving for the rotation in perspective was no better.
 """
 
 import dataclasses
